@@ -1,0 +1,30 @@
+"""The errors that liqtiers raises on purpose.
+
+::
+
+    LiqtiersError           exit code 1: something failed that the user did not cause
+    ├── LakeError           the lake cannot be read or written
+    └── InputError          exit code 2: a mistake in a file, an option or a name
+
+Every message is one line that names the file, row or option and says what would be right.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LiqtiersError(Exception):
+    """Base of every error that liqtiers raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class LakeError(LiqtiersError):
+    """The lake cannot be read or written."""
+
+
+class InputError(LiqtiersError):
+    """A file, an option or a name that the user gave is wrong."""
+
+    exit_code: ClassVar[int] = 2

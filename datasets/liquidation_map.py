@@ -1,0 +1,343 @@
+"""The liquidation map as it stood at every bar.
+
+State: quantity per log-price bin for each side and leverage class, and one pool a side that cannot be
+liquidated at a known price (cross margin, hedges, low leverage). Per bar, in this order:
+
+1. Sweep: what price (the mark price where known) has reached is gone: the predicted liquidations.
+2. Close: what else left the open interest is taken from the rest of the side in proportion.
+3. Open: new positions are spread over the bar's range and the leverage mix. A swept position's
+   contract lives on in other hands, so it is opened again; without that the book leaks.
+
+Invariant: each side sums to the open interest at every bar. Where there is none, openings follow the
+volume and everything decays with a half-life; the map's `model` then says ``"volume"``.
+
+Look-ahead: row t uses bars up to t and open interest known at the close of t. Positions found by an
+observation that covers several bars are placed at those bars' prices, from the observation on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from ._map_kernel import KernelSettings, MarketArrays, accumulate
+from .errors import InputError
+from .instruments import Instrument
+from .liquidation_price import liquidation_price
+from .map_features import MapFeatures, MapSnapshots, features_from_arrays
+from .naming import DAY_US, HOUR_US
+from .panel import Float64Array1D, Int64Array1D, Panel
+
+MODEL_OPEN_INTEREST: Final = "open interest"
+MODEL_VOLUME: Final = "volume"
+
+_MEAN_DISTANCE: Final = 0.25
+"""The mean density against which a tier is dense is taken within this distance of price."""
+_VOLUME_MEMORY_HOURS: Final = 168
+_VOLUME_WARM_UP_HOURS: Final = 24
+_SNAPSHOT_ROWS: Final = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapParameters:
+    """How the map is built and measured.
+
+    The leverage mix is a prior, not a fit: real positions on a venue that publishes them have a median
+    leverage near 8 and a ninth decile near 48 by value, and most of them no liquidation price of
+    their own (cross margin), so the shares sum to less than 1.
+    """
+
+    bin_width: float = field(
+        default=0.001, metadata={"unit": "log price", "meaning": "width of a price bin"}
+    )
+    leverages: tuple[float, ...] = field(
+        default=(3.0, 5.0, 10.0, 20.0, 25.0, 50.0, 75.0, 100.0),
+        metadata={"unit": "x", "meaning": "leverage classes"},
+    )
+    mix: tuple[float, ...] = field(
+        default=(0.10, 0.14, 0.16, 0.10, 0.06, 0.05, 0.02, 0.02),
+        metadata={"unit": "share", "meaning": "share of openings by class; the rest is pooled"},
+    )
+    churn: float = field(
+        default=0.03,
+        metadata={"unit": "share of volume", "meaning": "volume that replaces positions by new ones"},
+    )
+    half_life_hours: float = field(
+        default=240.0,
+        metadata={"unit": "hours", "meaning": "decay where there is no open interest"},
+    )
+    entry_points: int = field(
+        default=3, metadata={"unit": "count", "meaning": "prices at which a bar's entries are put"}
+    )
+    position_notional: float = field(
+        default=100_000.0,
+        metadata={"unit": "quote", "meaning": "position size whose maintenance bracket is used"},
+    )
+    windows: tuple[float, ...] = field(
+        default=(0.05, 0.10, 0.25, 0.40),
+        metadata={"unit": "fraction", "meaning": "distances within which notional is summed"},
+    )
+    tier_density: float = field(
+        default=2.0,
+        metadata={"unit": "x mean", "meaning": "density from which on a bin belongs to a tier"},
+    )
+    tier_gap: float = field(
+        default=0.003,
+        metadata={"unit": "log price", "meaning": "thin stretch that may lie inside a tier"},
+    )
+    tier_reach: float = field(
+        default=0.40,
+        metadata={"unit": "fraction", "meaning": "distance within which tiers are looked for"},
+    )
+    tiers_kept: int = field(
+        default=4, metadata={"unit": "count", "meaning": "tiers kept on each side, nearest first"}
+    )
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "bin_width", "churn", "half_life_hours", "position_notional")
+        _check_positive(self, "entry_points", "tier_density", "tier_reach", "tiers_kept")
+        if len(self.mix) != len(self.leverages):
+            raise InputError(
+                f"mix has {len(self.mix)} shares for {len(self.leverages)} leverages: give one each"
+            )
+        if min(self.mix) < 0.0 or sum(self.mix) > 1.0 + 1e-12:
+            raise InputError(f"mix {self.mix} must be shares of at least 0 that sum to at most 1")
+        if any(not 0.0 < window < 1.0 for window in self.windows):
+            raise InputError(f"windows {self.windows} must lie between 0 and 1")
+        if list(self.windows) != sorted(set(self.windows)):
+            raise InputError(f"windows {self.windows} must be increasing")
+
+
+def _check_positive(parameters: MapParameters, *names: str) -> None:
+    for name in names:
+        value = getattr(parameters, name)
+        if not value > 0:
+            raise InputError(f"map parameter {name} is {value:g}, it must be above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LiquidationMap:
+    """A map over a panel's bars.
+
+    Attributes
+    ----------
+    features : MapFeatures
+    snapshots : MapSnapshots
+    parameters : MapParameters
+    model : str
+        ``"open interest"``, ``"volume"``, or the name of an imported map's maker.
+    notes : tuple of str
+        What a reader of a picture must know, one sentence each.
+    """
+
+    features: MapFeatures
+    snapshots: MapSnapshots
+    parameters: MapParameters
+    model: str
+    notes: tuple[str, ...]
+
+
+def build_map(
+    panel: Panel,
+    instrument: Instrument,
+    *,
+    parameters: MapParameters | None = None,
+    snapshots: int = 1200,
+) -> LiquidationMap:
+    """Rebuild the liquidation map at each bar of a panel.
+
+    Parameters
+    ----------
+    panel : Panel
+    instrument : Instrument
+        Its formula and maintenance margin place the liquidation prices.
+    parameters : MapParameters, optional
+    snapshots : int
+        How many moments of the whole map to keep for pictures, spread evenly; the last is the
+        panel's last bar.
+
+    Raises
+    ------
+    InputError
+        If the panel is empty, or a leverage is above what the maintenance margin allows.
+    """
+    if len(panel) == 0:
+        raise InputError(f"no bars of {panel.venue} {panel.symbol} to build a map from")
+    parameters = parameters or MapParameters()
+    market = market_arrays(panel)
+    offsets = leverage_offsets(parameters, instrument)
+    settings = kernel_settings(panel, parameters, offsets)
+    kept = snapshot_bars(len(panel), snapshots)
+    output, _ = accumulate(market, settings, parameters.tiers_kept, kept, False)
+    observed = bool(panel.oi_observed.any())
+    features = features_from_arrays(
+        parameters.windows,
+        (output.sums[0], output.sums[1]),
+        tiers=(output.tiers[0], output.tiers[1]),
+        hourly_quote_volume=hourly_quote_volume(panel),
+        predicted=(output.predicted[0], output.predicted[1]),
+        book=(output.book[0], output.book[1]),
+    )
+    return LiquidationMap(
+        features=features,
+        snapshots=picture(panel, settings, kept, fine=(output.snapshots[0], output.snapshots[1])),
+        parameters=parameters,
+        model=MODEL_OPEN_INTEREST if observed else MODEL_VOLUME,
+        notes=_notes(panel),
+    )
+
+
+def leverage_offsets(parameters: MapParameters, instrument: Instrument) -> np.ndarray:
+    """Return the log distance from entry to liquidation, shape (2, C): shorts above 0, longs below.
+
+    The maintenance bracket is the one of a position of `position_notional`. A class without a
+    liquidation price (NaN) is an error of the parameters, not of the market.
+    """
+    brackets = instrument.brackets
+    row = int(brackets.row(parameters.position_notional))
+    prices = [
+        liquidation_price(
+            1.0,
+            parameters.leverages,
+            direction=direction,
+            maintenance_rate=brackets.maintenance_rate[row],
+            maintenance_amount_rate=brackets.maintenance_amount[row] / parameters.position_notional,
+            formula="linear" if instrument.kind == "linear" else "inverse",
+        )
+        for direction in (-1, 1)
+    ]
+    if np.isnan(prices).any():
+        raise InputError(
+            f"leverages {parameters.leverages} include one at which no price liquidates a position"
+        )
+    return np.log(np.array(prices))
+
+
+def kernel_settings(
+    panel: Panel, parameters: MapParameters, offsets: np.ndarray
+) -> KernelSettings:
+    """Return the parameters as the kernel wants them, on a grid that covers all of the panel."""
+    width = parameters.bin_width
+    reach = np.log1p(parameters.tier_reach)
+    lowest = np.log(_finite_extreme(np.fmin(panel.low, panel.mark_low), np.min))
+    highest = np.log(_finite_extreme(np.fmax(panel.high, panel.mark_high), np.max))
+    first_bin = int(np.floor((lowest + min(offsets.min(), -reach)) / width)) - 2
+    last_bin = int(np.floor((highest + max(offsets.max(), reach)) / width)) + 2
+    bins_of = [
+        lambda distance: max(int(np.log1p(distance) / width), 1),
+        lambda distance: max(int(-np.log1p(-distance) / width), 1),
+    ]
+    bars_in_half_life = parameters.half_life_hours * HOUR_US / panel.bar_us
+    return KernelSettings(
+        offsets=offsets,
+        mix=np.array([parameters.mix, parameters.mix]),
+        bin_width=width,
+        first_bin=first_bin,
+        bin_prices=np.exp((np.arange(first_bin, last_bin + 1) + 0.5) * width),
+        churn=parameters.churn,
+        entry_points=parameters.entry_points,
+        fallback_survival=float(0.5 ** (1.0 / bars_in_half_life)),
+        fallback_warm_up_bars=bars_in_half_life,
+        window_bins=(
+            np.array([bins_of[0](window) for window in parameters.windows], dtype=np.int64),
+            np.array([bins_of[1](window) for window in parameters.windows], dtype=np.int64),
+        ),
+        mean_bins=(bins_of[0](_MEAN_DISTANCE), bins_of[1](_MEAN_DISTANCE)),
+        reach_bins=(bins_of[0](parameters.tier_reach), bins_of[1](parameters.tier_reach)),
+        gap_bins=int(round(parameters.tier_gap / width)),
+        density_multiple=parameters.tier_density,
+    )
+
+
+def _finite_extreme(values: Float64Array1D, pick: np.ufunc | object) -> float:
+    return float(pick(values[np.isfinite(values)]))  # type: ignore[operator]  # np.min or np.max
+
+
+def market_arrays(panel: Panel) -> MarketArrays:
+    return MarketArrays(
+        sweep_high=np.where(np.isfinite(panel.mark_high), panel.mark_high, panel.high),
+        sweep_low=np.where(np.isfinite(panel.mark_low), panel.mark_low, panel.low),
+        high=panel.high,
+        low=panel.low,
+        close=panel.close,
+        volume=panel.volume,
+        oi=panel.oi_base,
+        oi_observed=panel.oi_observed,
+    )
+
+
+def hourly_quote_volume(panel: Panel) -> Float64Array1D:
+    """Return the median hourly traded value of the past week at each bar's close, quote, shape (n,).
+
+    NaN during the first day, when a median of hours says little.
+    """
+    bars_an_hour = max(HOUR_US // panel.bar_us, 1)
+    hours_a_bar = max(panel.bar_us / HOUR_US, 1.0)
+    hourly = pd.Series(panel.quote_volume).rolling(bars_an_hour).sum() / hours_a_bar
+    window = max(int(_VOLUME_MEMORY_HOURS * bars_an_hour / hours_a_bar), 2)
+    warm_up = max(int(_VOLUME_WARM_UP_HOURS * bars_an_hour / hours_a_bar), 1)
+    median = hourly.rolling(window, min_periods=warm_up).median().to_numpy()
+    return np.where(median > 0.0, median, np.nan)
+
+
+def snapshot_bars(bars: int, wanted: int) -> Int64Array1D:
+    """Return at most `wanted` bars spread evenly, the last of them the last bar."""
+    count = min(wanted, bars)
+    return np.unique(np.linspace(bars / max(count, 1) - 1, bars - 1, count).astype(np.int64))
+
+
+def picture(
+    panel: Panel,
+    settings: KernelSettings,
+    bars: Int64Array1D,
+    *,
+    fine: tuple[np.ndarray, np.ndarray],
+) -> MapSnapshots:
+    """Return snapshots cut to the prices worth drawing and summed into a few hundred rows."""
+    width = settings.bin_width
+    margin = np.log1p(0.15)
+    bottom = int(np.floor((np.log(panel.low.min()) - margin) / width)) - settings.first_bin
+    top = int(np.ceil((np.log(panel.high.max()) + margin) / width)) - settings.first_bin
+    bottom, top = max(bottom, 0), min(top, len(settings.bin_prices))
+    factor = max(int(np.ceil((top - bottom) / _SNAPSHOT_ROWS)), 1)
+    rows = (top - bottom) // factor
+    edges = np.exp((settings.first_bin + bottom + factor * np.arange(rows + 1)) * width)
+    sides = [
+        side[:, bottom : bottom + rows * factor].reshape(len(bars), rows, factor).sum(axis=2)
+        for side in fine
+    ]
+    return MapSnapshots(
+        ts=panel.close_ts[bars],
+        price_edges=edges,
+        short_notional=sides[0],
+        long_notional=sides[1],
+    )
+
+
+def _notes(panel: Panel) -> tuple[str, ...]:
+    if not panel.oi_observed.any():
+        return (
+            "No open interest: the map is built from volume with a half-life, and its level means "
+            "nothing.",
+        )
+    first = int(np.argmax(panel.oi_observed))
+    if panel.ts[first] - panel.ts[0] < DAY_US:
+        return ()
+    day = np.datetime_as_string(panel.ts[first].astype("datetime64[us]"), unit="D")
+    return (f"Before {day} there is no open interest: the map is built from volume until then.",)
+
+
+def parameter_rows(parameters: MapParameters) -> list[dict[str, object]]:
+    """Return name, value, unit and meaning of each parameter, for tables."""
+    return [
+        {
+            "name": f.name,
+            "value": getattr(parameters, f.name),
+            "unit": f.metadata["unit"],
+            "meaning": f.metadata["meaning"],
+        }
+        for f in fields(parameters)
+    ]

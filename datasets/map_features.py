@@ -1,0 +1,284 @@
+"""What is read off a liquidation map at each bar, whoever made the map.
+
+One compiled function, `measure_side`, walks away from price over log-price bins and returns the sums
+within the windows and the ladder of dense tiers. Our own kernel and imported snapshots both go
+through it, so that a strategy cannot tell them apart and a report can compare them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._compiled import compiled
+from .errors import InputError
+from .panel import Float64Array1D, Int64Array1D
+
+Float64Array2D = NDArray[np.float64]
+Float32Array2D = NDArray[np.float32]
+
+TIER_FIELDS: Final = 5
+_LOWER, _UPPER, _PEAK, _NOTIONAL, _FUEL = range(TIER_FIELDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TierLadder:
+    """The dense tiers on one side of price; all shape (n, K), nearest first, NaN where there are fewer.
+
+    Attributes
+    ----------
+    lower, upper : ndarray of float64
+        Edges of the tier, quote per base; `lower` is the smaller price on both sides.
+    peak : ndarray of float64
+        Price of its densest bin.
+    notional : ndarray of float64
+        Value that would be liquidated in it, quote.
+    fuel : ndarray of float64
+        `notional` in hours of trading: divided by the median hourly quote volume.
+    """
+
+    lower: Float64Array2D
+    upper: Float64Array2D
+    peak: Float64Array2D
+    notional: Float64Array2D
+    fuel: Float64Array2D
+
+    def slice(self, start: int, stop: int) -> Self:
+        """Return bars `start` to `stop` (exclusive) as views."""
+        return replace(self, **{f.name: getattr(self, f.name)[start:stop] for f in fields(self)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MapFeatures:
+    """A liquidation map's features, each known at its bar's close.
+
+    Attributes
+    ----------
+    windows : tuple of float
+        Distances from the close, fractions, in increasing order.
+    notional_above, notional_below : ndarray of float64, shape (n, len(windows))
+        Shorts' liquidations above and longs' below the close, within each window, quote.
+    imbalance : ndarray of float64, shape (n, len(windows))
+        Above divided by below; infinite where below is 0, NaN where both are.
+    above, below : TierLadder
+        Dense tiers of shorts above price, of longs below it.
+    hourly_quote_volume : ndarray of float64, shape (n,)
+        Median hourly traded value of the past week, quote.
+    predicted_short_liquidations, predicted_long_liquidations : ndarray of float64, shape (n,)
+        Liquidations that the map expected within the bar, given its range, quote.
+    book_short, book_long : ndarray of float64, shape (n,)
+        Sum of each side's book, base; NaN for imported maps.
+    """
+
+    windows: tuple[float, ...]
+    notional_above: Float64Array2D
+    notional_below: Float64Array2D
+    imbalance: Float64Array2D
+    above: TierLadder
+    below: TierLadder
+    hourly_quote_volume: Float64Array1D
+    predicted_short_liquidations: Float64Array1D
+    predicted_long_liquidations: Float64Array1D
+    book_short: Float64Array1D
+    book_long: Float64Array1D
+
+    def __len__(self) -> int:
+        return len(self.hourly_quote_volume)
+
+    def window_index(self, window: float) -> int:
+        """Return the column of a window.
+
+        Raises
+        ------
+        InputError
+            If the map was not measured within that window.
+        """
+        for index, known in enumerate(self.windows):
+            if abs(known - window) < 1e-9:
+                return index
+        known_windows = ", ".join(f"{known:g}" for known in self.windows)
+        raise InputError(f"the map has no window {window:g}: use one of {known_windows}")
+
+    def slice(self, start: int, stop: int) -> Self:
+        """Return bars `start` to `stop` (exclusive) as views."""
+        return replace(
+            self,
+            **{
+                f.name: (
+                    getattr(self, f.name).slice(start, stop)
+                    if isinstance(getattr(self, f.name), TierLadder)
+                    else getattr(self, f.name)[start:stop]
+                )
+                for f in fields(self)
+                if f.name != "windows"
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MapSnapshots:
+    """The map itself at chosen moments, for pictures.
+
+    Attributes
+    ----------
+    ts : ndarray of int64, shape (T,)
+        Moment of each snapshot (close of its bar), UTC microseconds.
+    price_edges : ndarray of float64, shape (P + 1,)
+        Edges of the price bins, increasing.
+    short_notional, long_notional : ndarray of float32, shape (T, P)
+        Value that would be liquidated in each bin, quote.
+    """
+
+    ts: Int64Array1D
+    price_edges: Float64Array1D
+    short_notional: Float32Array2D
+    long_notional: Float32Array2D
+
+
+def features_from_arrays(
+    windows: tuple[float, ...],
+    sums: tuple[Float64Array2D, Float64Array2D],
+    *,
+    tiers: tuple[NDArray[np.float64], NDArray[np.float64]],
+    hourly_quote_volume: Float64Array1D,
+    predicted: tuple[Float64Array1D, Float64Array1D],
+    book: tuple[Float64Array1D, Float64Array1D],
+) -> MapFeatures:
+    """Put a kernel's raw output, shorts first, into `MapFeatures`."""
+    above, below = sums
+    with np.errstate(divide="ignore", invalid="ignore"):
+        imbalance = above / below
+    ladders = [
+        TierLadder(
+            lower=raw[:, :, _LOWER],
+            upper=raw[:, :, _UPPER],
+            peak=raw[:, :, _PEAK],
+            notional=raw[:, :, _NOTIONAL],
+            fuel=raw[:, :, _NOTIONAL] / hourly_quote_volume[:, np.newaxis],
+        )
+        for raw in tiers
+    ]
+    return MapFeatures(
+        windows=windows,
+        notional_above=above,
+        notional_below=below,
+        imbalance=imbalance,
+        above=ladders[0],
+        below=ladders[1],
+        hourly_quote_volume=hourly_quote_volume,
+        predicted_short_liquidations=predicted[0],
+        predicted_long_liquidations=predicted[1],
+        book_short=book[0],
+        book_long=book[1],
+    )
+
+
+@compiled
+def measure_side(
+    notional: Float64Array1D,
+    scale: float,
+    price_bin: int,
+    direction: int,
+    window_bins: Int64Array1D,
+    mean_bins: int,
+    reach_bins: int,
+    gap_bins: int,
+    density_multiple: float,
+    bin_prices: Float64Array1D,
+    bin_width: float,
+    sums: Float64Array1D,
+    tiers: Float64Array2D,
+) -> None:
+    """Fill one bar's window sums and tiers on one side of price.
+
+    Parameters
+    ----------
+    notional : ndarray of float64, shape (B,)
+        Value by bin, quote, in units of `scale`.
+    scale : float
+        Factor from stored to true values.
+    price_bin : int
+        Bin of the close; it belongs to neither side.
+    direction : int
+        1 walks up from price, -1 down.
+    window_bins : ndarray of int64, shape (W,)
+        Number of bins within each window, increasing.
+    mean_bins, reach_bins : int
+        Bins over which the mean density is taken; bins within which tiers are looked for.
+    gap_bins : int
+        Thin bins that may lie inside a tier.
+    density_multiple : float
+        A bin is dense from this multiple of the mean on.
+    bin_prices : ndarray of float64, shape (B,)
+        Middle of each bin, quote per base.
+    bin_width : float
+        Width of a bin in log price.
+    sums : ndarray of float64, shape (W,), output
+    tiers : ndarray of float64, shape (K, TIER_FIELDS), output; must come filled with NaN
+    """
+    room = len(notional) - 1 - price_bin if direction > 0 else price_bin
+    total = 0.0
+    position = 1
+    mean_total = 0.0
+    mean_done = False
+    for window in range(len(window_bins)):
+        end = window_bins[window]
+        if not mean_done and mean_bins <= end:
+            stop = min(mean_bins, room)
+            while position <= stop:
+                total += notional[price_bin + direction * position]
+                position += 1
+            mean_total = total
+            mean_done = True
+        stop = min(end, room)
+        while position <= stop:
+            total += notional[price_bin + direction * position]
+            position += 1
+        sums[window] = total * scale
+    if not mean_done:
+        stop = min(mean_bins, room)
+        while position <= stop:
+            total += notional[price_bin + direction * position]
+            position += 1
+        mean_total = total
+    threshold = density_multiple * mean_total / mean_bins
+    if threshold <= 0.0:
+        return
+
+    half = np.exp(0.5 * bin_width)
+    found = 0
+    first = 0
+    last = 0
+    peak = 0
+    inside = 0.0
+    pending = 0.0
+    stop = min(reach_bins, room)
+    for step in range(1, stop + 1):
+        value = notional[price_bin + direction * step]
+        if value >= threshold:
+            if first == 0:
+                first = step
+                peak = step
+                inside = 0.0
+                pending = 0.0
+            inside += pending + value
+            pending = 0.0
+            last = step
+            if value > notional[price_bin + direction * peak]:
+                peak = step
+        elif first:
+            pending += value
+        if first and (step - last > gap_bins or step == stop):
+            near = bin_prices[price_bin + direction * first]
+            far = bin_prices[price_bin + direction * last]
+            tiers[found, _LOWER] = min(near, far) / half
+            tiers[found, _UPPER] = max(near, far) * half
+            tiers[found, _PEAK] = bin_prices[price_bin + direction * peak]
+            tiers[found, _NOTIONAL] = inside * scale
+            found += 1
+            first = 0
+            if found == len(tiers):
+                return
