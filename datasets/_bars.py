@@ -8,32 +8,49 @@ import numpy as np
 import pandas as pd
 
 from .errors import InputError
-from .lake import Lake
+from .lake import Lake, Series
 from .naming import timeframe_us
 from .panel import Int64Array1D
-from .query import partition_files
-from .validation import connect
+from .query import files_between, partition_files, reading
+from .validation import grid_origin_us
 
-_COLUMNS: Final = {
+# Sums go by time: added up as threads happen to finish, they would differ in the last bit.
+_MADE_OF: Final = {
     "bars": (
-        "arg_min(open, ts) AS open, max(high) AS high, min(low) AS low, arg_max(close, ts) AS close, "
-        "sum(volume) AS volume, "
-        "CASE WHEN count(quote_volume) = count(*) THEN sum(quote_volume) END AS quote_volume, "
-        "CASE WHEN count(taker_buy_volume) = count(*) THEN sum(taker_buy_volume) END "
+        "arg_min(open, ts) AS open, max(high) AS high, min(low) AS low, "
+        "arg_max(close, ts) AS close, "
+        "sum(volume ORDER BY ts) AS volume, "
+        "CASE WHEN count(quote_volume) = count(*) THEN sum(quote_volume ORDER BY ts) END "
+        "AS quote_volume, "
+        "CASE WHEN count(taker_buy_volume) = count(*) THEN sum(taker_buy_volume ORDER BY ts) END "
         "AS taker_buy_volume"
     ),
     "mark_bars": "max(high) AS high, min(low) AS low",
 }
+_COLUMNS: Final = {
+    "bars": "open, high, low, close, volume, quote_volume, taker_buy_volume",
+    "mark_bars": "high, low",
+}
+_SPAN: Final = (
+    "WHERE ts >= make_timestamptz($start_us::BIGINT) AND ts < make_timestamptz($end_us::BIGINT)"
+)
 
-_RESAMPLE: Final = """
-    SELECT (epoch_us(ts) // $step) * $step AS bucket,
+_RESAMPLE: Final = f"""
+    SELECT (epoch_us(ts) - $origin) // $step * $step + $origin AS bucket,
            count(*) AS parts,
            min(epoch_us(ts)) AS first_part,
            max(epoch_us(ts)) AS last_part,
-           {columns}
+           {{columns}}
     FROM read_parquet($files, hive_partitioning = false)
-    WHERE epoch_us(ts) >= $start_us AND epoch_us(ts) < $end_us
+    {_SPAN}
     GROUP BY bucket ORDER BY bucket
+"""
+
+_AS_STORED: Final = f"""
+    SELECT epoch_us(ts) AS bucket, {{columns}}
+    FROM read_parquet($files, hive_partitioning = false)
+    {_SPAN}
+    ORDER BY ts
 """
 
 
@@ -73,48 +90,79 @@ def resample(
 ) -> Resampled:
     """Return bars of a timeframe, from the coarsest stored series that divides it.
 
-    A bar at either end of the data whose first or last part is missing is not whole and is left out;
-    inside, a bar is made of the parts there are.
+    A bar at either end of what is stored whose first or last part is missing is not whole and is
+    left out; inside, a bar is made of the parts there are.
+
+    Parameters
+    ----------
+    lake : Lake
+    table : str
+        ``"bars"`` or ``"mark_bars"``.
+    venue, symbol, timeframe : str
+        What the bars are of.
+    stored : str, optional
+        Timeframe of the series to make them from, instead of the coarsest that divides.
+    start_us, end_us : int, optional
+        Bars that open at or after the start and before the end, UTC microseconds.
 
     Raises
     ------
     InputError
         If no stored series divides the timeframe; the message says what is stored.
     """
-    stored = stored or _best_stored(lake, table, venue=venue, symbol=symbol, timeframe=timeframe)
-    files = partition_files(lake, table, venue=venue, symbol=symbol, timeframe=stored)
-    step = timeframe_us(timeframe)
-    part = timeframe_us(stored)
-    bounds = {
-        "files": [str(path) for path in files],
-        "step": step,
-        # Whole bars only: the first bar opens at or after the start.
-        "start_us": -(-start_us // step) * step if start_us is not None else 0,
-        "end_us": end_us // step * step if end_us is not None else 2**62,
-    }
-    with connect() as connection:
-        # The columns are one of the constants above, never a user's text.
-        statement = _RESAMPLE.format(columns=_COLUMNS[table])
-        frame = connection.sql(statement, params=bounds).df()
-    if len(frame) and frame["first_part"].iloc[0] > frame["bucket"].iloc[0]:
-        frame = frame.iloc[1:]
-    if len(frame) and frame["last_part"].iloc[-1] + part < frame["bucket"].iloc[-1] + step:
-        frame = frame.iloc[:-1]
+    series = _choose(lake, table, venue=venue, symbol=symbol, timeframe=timeframe, stored=stored)
+    part_name = str(series.timeframe)
+    files = partition_files(lake, table, venue=venue, symbol=symbol, timeframe=part_name)
+    step, part = timeframe_us(timeframe), timeframe_us(part_name)
+    origin = grid_origin_us(step)
+    # A bar belongs to where it opens, so both bounds move up to the next open.
+    first = _next_open(series.first_us if start_us is None else start_us, step, origin)
+    stop = _next_open(series.last_us + 1 if end_us is None else end_us, step, origin)
+    if start_us is None:
+        first -= step
+    wanted = [str(path) for path in files_between(files, first, stop)]
+    if not wanted:
+        # A span outside of what is stored: any file gives the right columns and no rows.
+        wanted, stop = [str(files[0])], first
+    bounds: dict[str, object] = {"files": wanted, "start_us": first, "end_us": stop}
+    statement = _AS_STORED.format(columns=_COLUMNS[table])
+    if step != part:
+        statement = _RESAMPLE.format(columns=_MADE_OF[table])
+        bounds |= {"step": step, "origin": origin}
+    with reading(lake) as connection:
+        frame = connection.sql(statement, params=bounds).to_arrow_table().to_pandas()
+    if step == part:
+        return Resampled(frame, part_name, 0)
+    bucket = frame["bucket"]
+    begun_before = (frame["first_part"] == series.first_us) & (frame["first_part"] > bucket)
+    still_open = (frame["last_part"] == series.last_us) & (
+        frame["last_part"] + part < bucket + step
+    )
+    frame = frame[~(begun_before | still_open)].reset_index(drop=True)
     partial = int((frame["parts"] < step // part).sum())
-    return Resampled(frame.reset_index(drop=True), stored, partial)
+    return Resampled(frame, part_name, partial)
 
 
-def _best_stored(lake: Lake, table: str, *, venue: str, symbol: str, timeframe: str) -> str:
+def _next_open(at_us: int, step: int, origin: int) -> int:
+    return -(-(at_us - origin) // step) * step + origin
+
+
+def _choose(
+    lake: Lake, table: str, *, venue: str, symbol: str, timeframe: str, stored: str | None
+) -> Series:
     wanted = timeframe_us(timeframe)
-    of_venue = [s for s in lake.series(table) if (s.venue, s.symbol) == (venue, symbol)]
-    lengths = {s.timeframe: timeframe_us(s.timeframe) for s in of_venue if s.timeframe}
-    fitting = [name for name, length in lengths.items() if wanted % length == 0]
-    if fitting:
-        return max(fitting, key=lengths.__getitem__)
-    if lengths:
+    found = [s for s in lake.series(table, venue=venue, symbol=symbol) if s.timeframe]
+    if not found:
+        partition_files(lake, table, venue=venue, symbol=symbol, timeframe=timeframe)
+    lengths = {str(s.timeframe): timeframe_us(str(s.timeframe)) for s in found}
+    fitting = [
+        s
+        for s in found
+        if wanted % lengths[str(s.timeframe)] == 0 and stored in (None, s.timeframe)
+    ]
+    if not fitting:
         raise InputError(
             f"no stored {table} of {venue} {symbol} can make {timeframe} bars: stored are "
-            f"{', '.join(sorted(lengths, key=lengths.__getitem__))}; choose a multiple of one of them"
+            f"{', '.join(sorted(lengths, key=lengths.__getitem__))}; choose a multiple of one"
         )
-    partition_files(lake, table, venue=venue, symbol=symbol, timeframe=timeframe)
-    raise AssertionError("a series without files was just found to have some")
+    return max(fitting, key=lambda s: lengths[str(s.timeframe)])

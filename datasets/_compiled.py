@@ -17,6 +17,6 @@ R = TypeVar("R")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile `function` with numba in nopython mode, cached on disk."""
-    wrapped: Callable[P, R] = numba.njit(cache=True)(function)
+    """Compile `function` with numba in nopython mode, cached on disk; division follows IEEE 754."""
+    wrapped: Callable[P, R] = numba.njit(cache=True, error_model="numpy")(function)
     return wrapped

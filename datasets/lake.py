@@ -1,15 +1,14 @@
 """The lake: canonical tables as hive-partitioned parquet, written so that nothing is lost.
 
 ``lake/<table>/venue=V/symbol=S/[timeframe=T/]year=YYYY/month=MM.parquet``, sorted by key. A write
-merges with what is there by key (the newer row wins), writes a hidden temporary file, syncs it and
-renames it, so that a reader sees the old month or the new one and never half of one. Writing the same
-rows twice changes nothing. Reading lives in ``query``, the catalog for other tools in ``catalog``.
+merges with what is there by key (the newer row wins) and replaces each month at once, so that a
+reader sees the old month or the new one and never half of one. Writing the same rows twice changes
+nothing. Reading lives in ``query``, the catalog for other tools in ``catalog``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +19,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock
 
+from ._atomic import remove_leftovers, write_atomically
 from .errors import InputError, LakeError
 from .naming import check_name, timeframe_us
 from .schemas import EVENTS, TABLES, Table
 from .validation import LINE, REASON, Sorted, connect, sort_rows
 
 QUARANTINE: Final = "_quarantine"
-_TEMPORARY: Final = ".tmp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +125,8 @@ class Lake:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with FileLock(self.root / ".lock"):
+                remove_leftovers(folder)
+                remove_leftovers(self.root / QUARANTINE / folder.relative_to(self.root))
                 for path, month in _months(folder, parts.good):
                     for name, count in _merge_month(schema, path, month).items():
                         counts[name] += count
@@ -157,8 +158,17 @@ class Lake:
             path /= f"timeframe={timeframe}"
         return path
 
-    def series(self, table: str | None = None) -> list[Series]:
+    def series(
+        self, table: str | None = None, *, venue: str | None = None, symbol: str | None = None
+    ) -> list[Series]:
         """Return what is stored, in order of table, venue, symbol and timeframe.
+
+        Only the files' footers are read.
+
+        Parameters
+        ----------
+        table, venue, symbol : str, optional
+            What to look at; everything by default.
 
         Raises
         ------
@@ -166,24 +176,51 @@ class Lake:
             If a stored file is not readable parquet.
         """
         names = [table] if table is not None else list(TABLES)
-        return [found for name in names for found in self._series_of(_table_of(name))]
+        tables = [_table_of(name) for name in names]
+        pattern = f"venue={check_name('venue', venue)}" if venue is not None else "*"
+        pattern += f"/symbol={check_name('symbol', symbol)}" if symbol is not None else "/*"
+        return [found for each in tables for found in self._series_of(each, pattern)]
 
     def quarantine(self) -> pa.Table:
-        """Return how many rows were set aside: table, venue, symbol, timeframe, source, reason, rows."""
+        """Return how many rows were set aside, and why.
+
+        Returns
+        -------
+        pyarrow.Table
+            Columns table, venue, symbol, timeframe, source, reason, rows.
+        """
         wanted = ("table", "venue", "symbol", "timeframe", "source", REASON)
         found: list[dict[str, object]] = []
         for path in sorted((self.root / QUARANTINE).glob("**/*.parquet")):
             keys = dict(part.split("=", 1) for part in path.parts if "=" in part)
             rows = pq.read_table(path, partitioning=None)
             head = {"table": path.relative_to(self.root / QUARANTINE).parts[0], **keys}
-            for entry in rows.group_by(["source", REASON]).aggregate([([], "count_all")]).to_pylist():
+            for entry in (
+                rows.group_by(["source", REASON]).aggregate([([], "count_all")]).to_pylist()
+            ):
                 row = {**head, **entry}
                 found.append({**{k: row.get(k) for k in wanted}, "rows": row["count_all"]})
         types = [(name, pa.string()) for name in wanted]
         return pa.Table.from_pylist(found, schema=pa.schema([*types, ("rows", pa.int64())]))
 
-    def _series_of(self, table: Table) -> Iterator[Series]:
-        depth = "*/*/*" if table.partitioned_by_timeframe else "*/*"
+    def quarantined_rows(self, table: str) -> pa.Table:
+        """Return a table's rows that were set aside.
+
+        Returns
+        -------
+        pyarrow.Table
+            The table's columns, then `line`, `reason` and `source`.
+        """
+        schema = _table_of(table).schema.remove_metadata()
+        for name, dtype in (("line", pa.int64()), (REASON, pa.string()), ("source", pa.string())):
+            schema = schema.append(pa.field(name, dtype))
+        files = sorted((self.root / QUARANTINE / table).glob("**/*.parquet"))
+        parts = [pq.read_table(path, partitioning=None).select(schema.names) for path in files]
+        nullable = pa.schema([f.with_nullable(nullable=True) for f in schema])
+        return pa.concat_tables([nullable.empty_table(), *(p.cast(nullable) for p in parts)])
+
+    def _series_of(self, table: Table, pattern: str) -> Iterator[Series]:
+        depth = f"{pattern}/timeframe=*" if table.partitioned_by_timeframe else pattern
         for folder in sorted((self.root / table.name).glob(depth)):
             files = sorted(folder.glob("year=*/month=*.parquet"))
             if not files:
@@ -213,27 +250,6 @@ class Lake:
             write_atomically(path, bad)
 
 
-def write_atomically(path: Path, table: pa.Table) -> None:
-    """Write a parquet file so that a reader or a crash sees all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{path.name}.*{_TEMPORARY}"):
-        leftover.unlink()
-    temporary = path.parent / f".{path.name}.{os.getpid()}{_TEMPORARY}"
-    try:
-        with temporary.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _table_of(name: str) -> Table:
     if name not in TABLES:
         raise InputError(f"there is no table {name!r}: the tables are {', '.join(TABLES)}")
@@ -244,26 +260,33 @@ def _months(folder: Path, rows: pa.Table) -> Iterator[tuple[Path, pa.Table]]:
     month = pc.strftime(rows["ts"], format="%Y-%m")
     for name in sorted(pc.unique(month).to_pylist()):
         year, number = name.split("-")
-        yield folder / f"year={year}" / f"month={number}.parquet", rows.filter(pc.equal(month, name))
+        yield (
+            folder / f"year={year}" / f"month={number}.parquet",
+            rows.filter(pc.equal(month, name)),
+        )
 
 
 def _merge_month(table: Table, path: Path, rows: pa.Table) -> dict[str, int]:
     if not path.exists():
         write_atomically(path, rows)
         return {"inserted": rows.num_rows}
-    stored = pq.read_table(path, partitioning=None)
+    try:
+        stored = pq.read_table(path, partitioning=None)
+    except pa.ArrowException as error:
+        raise LakeError(
+            f"{path} is not readable parquet: {error}; remove it and import again"
+        ) from error
     same_key = " AND ".join(f"n.{name} IS NOT DISTINCT FROM s.{name}" for name in table.key)
     values_n = ", ".join(f"n.{name}" for name in table.schema.names)
     values_s = values_n.replace("n.", "s.")
     with connect() as connection:
         connection.register("incoming", rows)
         connection.register("stored", stored)
-        counted = connection.execute(
+        [(inserted, unchanged)] = connection.execute(
             f"SELECT count(*) FILTER (s.ts IS NULL), "
             f"count(*) FILTER (row({values_n}) IS NOT DISTINCT FROM row({values_s})) "
             f"FROM incoming n LEFT JOIN stored s ON {same_key}"
-        ).fetchone()
-        inserted, unchanged = counted or (0, 0)
+        ).fetchall()
         if unchanged < rows.num_rows:
             merged = connection.sql(
                 f"SELECT * FROM incoming UNION ALL "
@@ -291,7 +314,8 @@ def _span(path: Path) -> tuple[int, int, int]:
         raise LakeError(f"{path} is not readable parquet: {error}") from error
     column = metadata.schema.names.index("ts")
     statistics = [
-        metadata.row_group(group).column(column).statistics for group in range(metadata.num_row_groups)
+        metadata.row_group(group).column(column).statistics
+        for group in range(metadata.num_row_groups)
     ]
     first = min(s.min for s in statistics)
     last = max(s.max for s in statistics)

@@ -7,13 +7,15 @@ files happen to be read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
-from .errors import InputError
+from .errors import InputError, LakeError
 from .lake import Lake
 from .schemas import TABLES
 from .validation import connect
@@ -56,13 +58,14 @@ def read(
     unknown = [name for name in names if name not in schema.names]
     if unknown:
         raise InputError(f"table {table} has no column {', '.join(unknown)}")
-    wanted = [str(path) for path in files if _overlaps(path, start_us, end_us)]
+    wanted = [str(path) for path in files_between(files, start_us, end_us)]
     if not wanted:
         return schema.empty_table().select(names)
     # Only names from the schema are put into the text; what the user gave is bound.
     statement = (
         f"SELECT {', '.join(names)} FROM read_parquet($files, hive_partitioning = false) "
-        "WHERE ts >= make_timestamptz($start_us::BIGINT) AND ts < make_timestamptz($end_us::BIGINT) "
+        "WHERE ts >= make_timestamptz($start_us::BIGINT) "
+        "AND ts < make_timestamptz($end_us::BIGINT) "
         f"ORDER BY {', '.join(TABLES[table].key)}"
     )
     bounds = {
@@ -70,7 +73,7 @@ def read(
         "start_us": start_us if start_us is not None else 0,
         "end_us": end_us if end_us is not None else np.iinfo(np.int64).max // 4,
     }
-    with connect() as connection:
+    with reading(lake) as connection:
         found = connection.sql(statement, params=bounds).to_arrow_table()
     return found.cast(pa.schema([schema.field(name) for name in names]))
 
@@ -88,11 +91,35 @@ def partition_files(
     folder = lake.folder(table, venue=venue, symbol=symbol, timeframe=timeframe)
     files = sorted(folder.glob("year=*/month=*.parquet"))
     if not files:
-        stored = [":".join(filter(None, (s.venue, s.symbol, s.timeframe))) for s in lake.series(table)]
+        stored = [
+            ":".join(filter(None, (s.venue, s.symbol, s.timeframe))) for s in lake.series(table)
+        ]
         wanted = ":".join(filter(None, (venue, symbol, timeframe)))
         known = f"it has {', '.join(stored)}" if stored else "it has none: import some"
         raise InputError(f"the lake at {lake.root} has no {table} of {wanted}; {known}")
     return files
+
+
+def files_between(files: Sequence[Path], start_us: int | None, end_us: int | None) -> list[Path]:
+    """Return the monthly files that can hold rows of ``[start_us, end_us)``, by their names."""
+    return [path for path in files if _overlaps(path, start_us, end_us)]
+
+
+@contextmanager
+def reading(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a connection whose failures are told as the lake's.
+
+    Raises
+    ------
+    LakeError
+        If a query fails, for example on a damaged file.
+    """
+    try:
+        with connect() as connection:
+            yield connection
+    except duckdb.Error as error:
+        cause = str(error).splitlines()[0]
+        raise LakeError(f"cannot read the lake at {lake.root}: {cause}") from error
 
 
 def _overlaps(path: Path, start_us: int | None, end_us: int | None) -> bool:

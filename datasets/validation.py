@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .errors import InputError
-from .naming import timeframe_us
+from .naming import DAY_US, timeframe_us
 from .schemas import EVENTS, Table
 
 LINE: Final = "_line"
@@ -23,6 +23,7 @@ REASON: Final = "reason"
 _EARLIEST: Final = "TIMESTAMPTZ '2009-01-01 00:00:00+00'"
 _LATEST: Final = "TIMESTAMPTZ '2100-01-01 00:00:00+00'"
 _CONFLICT: Final = "duplicate with other values"
+_TOO_EARLY: Final = "available before the bar closed"
 
 
 class Sorted(NamedTuple):
@@ -50,6 +51,15 @@ def connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def grid_origin_us(step_us: int) -> int:
+    """Return a moment at which a bar of this length opens, UTC microseconds since 1970.
+
+    Bars open at whole multiples of their length since 1970, but weeks open on a Monday, and 1970
+    began on a Thursday.
+    """
+    return 4 * DAY_US if step_us % (7 * DAY_US) == 0 else 0
+
+
 def sort_rows(table: Table, rows: pa.Table, *, timeframe: str | None = None) -> Sorted:
     """Sort rows of a canonical table into good and bad ones.
 
@@ -58,14 +68,16 @@ def sort_rows(table: Table, rows: pa.Table, *, timeframe: str | None = None) -> 
     table : Table
     rows : pyarrow.Table
         The table's columns, in any order; nullable ones may be missing. Optional extra columns:
-        `_line` (int64), the line in the source, and `_problem` (string), a reason found while parsing.
+        `_line` (int64), the line in the source, and `_problem` (string), a reason found while
+        parsing.
     timeframe : str, optional
         Length of a bar, for tables that have one; bars must open on its grid.
 
     Raises
     ------
     InputError
-        If a required column is missing or an unknown one is present.
+        If a required column is missing, an unknown one is present, or one has a type that cannot be
+        made the table's.
     """
     complete = _complete(table, rows)
     with connect() as connection:
@@ -73,7 +85,9 @@ def sort_rows(table: Table, rows: pa.Table, *, timeframe: str | None = None) -> 
         judged = connection.sql(_judging_sql(table, timeframe)).to_arrow_table()
     reason = judged[REASON].combine_chunks()
     repeated = pc.equal(reason, "")
-    bad = judged.filter(pc.and_kleene(pc.is_valid(reason), pc.invert(pc.fill_null(repeated, False))))
+    bad = judged.filter(
+        pc.and_kleene(pc.is_valid(reason), pc.invert(pc.fill_null(repeated, fill_value=False)))
+    )
     good = judged.filter(pc.is_null(reason)).select(table.schema.names)
     return Sorted(
         good=good.cast(table.schema).combine_chunks(),
@@ -94,12 +108,14 @@ def _complete(table: Table, rows: pa.Table) -> pa.Table:
         if field.name not in rows.column_names:
             columns[field.name] = pa.nulls(rows.num_rows, field.type)
             continue
-        column = rows[field.name].cast(field.type)
+        column = _cast(rows[field.name], field, table.name)
         if pa.types.is_floating(field.type):
             column = pc.if_else(pc.is_nan(column), pa.scalar(None, field.type), column)
         columns[field.name] = column
     columns[LINE] = (
-        rows[LINE] if LINE in rows.column_names else pa.array(range(1, rows.num_rows + 1), pa.int64())
+        rows[LINE]
+        if LINE in rows.column_names
+        else pa.array(range(1, rows.num_rows + 1), pa.int64())
     )
     columns[PROBLEM] = (
         rows[PROBLEM].cast(pa.string())
@@ -107,6 +123,16 @@ def _complete(table: Table, rows: pa.Table) -> pa.Table:
         else pa.nulls(rows.num_rows, pa.string())
     )
     return pa.table(columns)
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field, table: str) -> pa.ChunkedArray:
+    try:
+        return column.cast(field.type)
+    except pa.ArrowException as error:
+        raise InputError(
+            f"column {field.name} of table {table} is {column.type} and cannot be made "
+            f"{field.type}: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _judging_sql(table: Table, timeframe: str | None) -> str:
@@ -118,11 +144,17 @@ def _judging_sql(table: Table, timeframe: str | None) -> str:
         for field in table.schema
         if pa.types.is_floating(field.type)
     ]
-    rules.append(f"WHEN ts < {_EARLIEST} OR ts >= {_LATEST} THEN 'time is not between 2009 and 2100'")
+    rules.append(
+        f"WHEN ts < {_EARLIEST} OR ts >= {_LATEST} THEN 'time is not between 2009 and 2100'"
+    )
     rules += [f"WHEN {check.sql} THEN '{check.reason}'" for check in table.checks]
     if table.partitioned_by_timeframe and timeframe is not None and timeframe != EVENTS:
         step = timeframe_us(timeframe)
-        rules.append(f"WHEN epoch_us(ts) % {step} <> 0 THEN 'not on the {timeframe} grid'")
+        origin = grid_origin_us(step)
+        rules.append(
+            f"WHEN (epoch_us(ts) - {origin}) % {step} <> 0 THEN 'not on the {timeframe} grid'"
+        )
+        rules.append(f"WHEN epoch_us(available_at) < epoch_us(ts) + {step} THEN '{_TOO_EARLY}'")
     columns = ", ".join(table.schema.names)
     key = ", ".join(table.key)
     values = ", ".join(table.schema.names)

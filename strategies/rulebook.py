@@ -1,0 +1,411 @@
+"""The rulebook: one pure compiled function decides, bar by bar, for every driver.
+
+`decide` maps what was true before (state), what is known at this close (row) and what is held
+(account) to the next state and one decision. It reads no clock and keeps nothing: the backtrader
+strategy and any replay that call it with the same rows decide the same.
+
+Direction 1 trades shorts' tiers above price with long positions, -1 longs' tiers below with short
+ones. A tier's near edge is the one that price meets first, its far edge the other.
+
+- *Armed*: flat, the nearest tier of at least `min_fuel` within `max_distance`, when the imbalance
+  towards it is at least `min_imbalance`. The tier is frozen as it stands. It is dropped after
+  `max_armed_bars`, when price is further away than `max_distance`, or has closed beyond the far edge.
+- *Triggered*, on a later bar: the close at or beyond the near edge and not beyond the far one,
+  thrust of at least `min_thrust` towards it, funding not above `max_funding` against it. With
+  `entry` "stop" the order rests at the edge during the next bar instead, while price has not reached
+  it, and is decided anew at each close.
+- *In position*: a stop and a target rest at the venue; absorbed, time and trail are decided here.
+
+Missing values (NaN) never act, but an unknown funding rate does not forbid a trade.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from ..datasets._compiled import compiled
+from ..datasets.map_features import MapFeatures
+from ..datasets.panel import Float64Array1D, Panel
+from .indicators import average_true_range, thrust
+from .parameters import BOTH, LONG_ONLY, SHORT_ONLY, TierBreakoutParameters
+
+HOLD: Final = 0
+ENTER: Final = 1
+REST: Final = 2
+EXIT: Final = 3
+MOVE_STOP: Final = 4
+
+NO_REASON: Final = 0
+ABSORBED: Final = 1
+TIME: Final = 2
+REASONS: Final = {ABSORBED: "absorbed", TIME: "time"}
+
+LOWER, UPPER, PEAK, NOTIONAL, FUEL = range(5)
+_MARGIN_RESERVE: Final = 0.02
+"""Share of the leverage cap left free for fees and for an open away from the close."""
+
+
+class Rules(NamedTuple):
+    """The parameters as numbers; see `TierBreakoutParameters`."""
+
+    trades_long: bool
+    trades_short: bool
+    rests: bool
+    to_next_tier: bool
+    max_distance: float
+    min_fuel: float
+    min_imbalance: float
+    max_armed_bars: int
+    min_thrust: float
+    max_funding: float
+    stop_atr: float
+    patience: int
+    min_progress: float
+    max_hold: int
+    trail_atr: float
+
+
+class Signals(NamedTuple):
+    """What the rules read of each bar, as arrays over all bars.
+
+    `tiers` has shape (n, 2, K, 5): side (shorts above first), tier (nearest first), and lower, upper,
+    peak, notional, fuel.
+    """
+
+    close: Float64Array1D
+    high: Float64Array1D
+    low: Float64Array1D
+    atr: Float64Array1D
+    thrust: Float64Array1D
+    funding_rate: Float64Array1D
+    imbalance: Float64Array1D
+    tiers: np.ndarray[tuple[int, int, int, int], np.dtype[np.float64]]
+
+
+class Row(NamedTuple):
+    """One bar of `Signals`."""
+
+    bar: int
+    close: float
+    high: float
+    low: float
+    atr: float
+    thrust: float
+    funding_rate: float
+    imbalance: float
+    tiers: np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
+
+
+class Tier(NamedTuple):
+    """A frozen tier; `armed_bar` is -1 where there is none."""
+
+    lower: float
+    upper: float
+    peak: float
+    notional: float
+    fuel: float
+    imbalance: float
+    armed_bar: int
+
+
+class State(NamedTuple):
+    """What the rules remember: armed tiers by direction, the traded one, its stop and progress."""
+
+    above: Tier
+    below: Tier
+    active: Tier
+    stop: float
+    reach: float
+    best_close: float
+
+
+class Account(NamedTuple):
+    """What is held at the close: signed quantity, bars since entry (1 in the entry bar), any fill."""
+
+    position: float
+    bars_held: int
+    filled: bool
+
+
+class Decision(NamedTuple):
+    """What to do at the next open."""
+
+    action: int
+    direction: int
+    entry: float
+    stop: float
+    target: float
+    reason: int
+
+
+@compiled
+def no_tier() -> Tier:
+    """Return the absence of a tier."""
+    return Tier(np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, -1)
+
+
+@compiled
+def first_state() -> State:
+    """Return the state before the first bar."""
+    return State(no_tier(), no_tier(), no_tier(), np.nan, np.nan, np.nan)
+
+
+@compiled
+def _hold() -> Decision:
+    return Decision(HOLD, 0, np.nan, np.nan, np.nan, NO_REASON)
+
+
+@compiled
+def _near(tier: Tier, direction: int) -> float:
+    return tier.lower if direction > 0 else tier.upper
+
+
+@compiled
+def _far(tier: Tier, direction: int) -> float:
+    return tier.upper if direction > 0 else tier.lower
+
+
+@compiled
+def _arm(row: Row, direction: int, rules: Rules) -> Tier:
+    """Return the tier to freeze, if one qualifies."""
+    imbalance = row.imbalance if direction > 0 else 1.0 / row.imbalance
+    if not imbalance >= rules.min_imbalance:
+        return no_tier()
+    tiers = row.tiers[0 if direction > 0 else 1]
+    for index in range(len(tiers)):
+        near = tiers[index, LOWER] if direction > 0 else tiers[index, UPPER]
+        if not abs(near / row.close - 1.0) <= rules.max_distance:
+            break
+        if tiers[index, FUEL] >= rules.min_fuel:
+            return Tier(
+                tiers[index, LOWER],
+                tiers[index, UPPER],
+                tiers[index, PEAK],
+                tiers[index, NOTIONAL],
+                tiers[index, FUEL],
+                imbalance,
+                row.bar,
+            )
+    return no_tier()
+
+
+@compiled
+def _keep(tier: Tier, row: Row, direction: int, rules: Rules) -> Tier:
+    """Return an armed tier, or none if it is to be given up."""
+    near, far = _near(tier, direction), _far(tier, direction)
+    too_old = row.bar - tier.armed_bar > rules.max_armed_bars
+    too_far = (near - row.close) * direction > rules.max_distance * row.close
+    passed = (row.close - far) * direction >= 0.0
+    return no_tier() if too_old or too_far or passed else tier
+
+
+@compiled
+def _allowed(row: Row, direction: int, rules: Rules) -> bool:
+    """Return whether momentum and funding permit an entry."""
+    if not row.thrust * direction >= rules.min_thrust or not row.atr > 0.0:
+        return False
+    return not row.funding_rate * direction > rules.max_funding
+
+
+@compiled
+def _enter(tier: Tier, row: Row, direction: int, rules: Rules) -> Decision:
+    """Return the decision to enter at a tier, if it is triggered."""
+    near, far = _near(tier, direction), _far(tier, direction)
+    reached = (row.close - near) * direction >= 0.0
+    if not _allowed(row, direction, rules) or reached == rules.rests:
+        return _hold()
+    target = far
+    if rules.to_next_tier:
+        tiers = row.tiers[0 if direction > 0 else 1]
+        for index in range(len(tiers)):
+            edge = tiers[index, LOWER] if direction > 0 else tiers[index, UPPER]
+            if (edge - far) * direction > 0.0:
+                target = edge
+                break
+    stop = near - direction * rules.stop_atr * row.atr
+    action = REST if rules.rests else ENTER
+    return Decision(action, direction, near if rules.rests else row.close, stop, target, NO_REASON)
+
+
+@compiled
+def _manage(state: State, row: Row, account: Account, rules: Rules) -> tuple[State, Decision]:
+    """Decide while a position is open."""
+    direction = 1 if account.position > 0.0 else -1
+    active, reach, best = state.active, state.reach, state.best_close
+    if active.armed_bar < 0:
+        active = state.above if direction > 0 else state.below
+        reach = row.high if direction > 0 else row.low
+        best = row.close
+    elif direction > 0:
+        reach, best = max(reach, row.high), max(best, row.close)
+    else:
+        reach, best = min(reach, row.low), min(best, row.close)
+    state = State(no_tier(), no_tier(), active, state.stop, reach, best)
+
+    width = active.upper - active.lower
+    progress = (reach - _near(active, direction)) * direction / width
+    if account.bars_held >= rules.max_hold:
+        return state, Decision(EXIT, direction, np.nan, np.nan, np.nan, TIME)
+    if account.bars_held >= rules.patience and progress < rules.min_progress:
+        return state, Decision(EXIT, direction, np.nan, np.nan, np.nan, ABSORBED)
+    if rules.trail_atr > 0.0 and row.atr > 0.0:
+        stop = best - direction * rules.trail_atr * row.atr
+        if (stop - state.stop) * direction > 0.0:
+            moved = State(state.above, state.below, active, stop, reach, best)
+            return moved, Decision(MOVE_STOP, direction, np.nan, stop, np.nan, NO_REASON)
+    return state, _hold()
+
+
+@compiled
+def _side(tier: Tier, row: Row, direction: int, rules: Rules) -> tuple[Tier, Decision]:
+    """Decide on one side of price while flat."""
+    if tier.armed_bar < 0:
+        return _arm(row, direction, rules), _hold()
+    tier = _keep(tier, row, direction, rules)
+    if tier.armed_bar < 0:
+        return tier, _hold()
+    return tier, _enter(tier, row, direction, rules)
+
+
+@compiled
+def decide(state: State, row: Row, account: Account, rules: Rules) -> tuple[State, Decision]:
+    """Return the next state and what to do at the next open.
+
+    Parameters
+    ----------
+    state : State
+        What the call at the bar before returned; `first_state` at the first.
+    row : Row
+        What is known at this bar's close.
+    account : Account
+        What is held at this bar's close, and whether any order was filled within the bar.
+    rules : Rules
+
+    Notes
+    -----
+    Look-ahead: nothing after the close of `row` is read; the decision is carried out from the next
+    bar's open on.
+    """
+    if account.position != 0.0:
+        return _manage(state, row, account, rules)
+    if account.filled or state.active.armed_bar >= 0:
+        state = first_state()
+    above, below = state.above, state.below
+    decision = _hold()
+    if rules.trades_long:
+        above, decision = _side(above, row, 1, rules)
+    if rules.trades_short:
+        below, other = _side(below, row, -1, rules)
+        nearer = abs(other.entry - row.close) < abs(decision.entry - row.close)
+        if decision.action == HOLD or (other.action != HOLD and nearer):
+            decision = other
+    return State(above, below, no_tier(), decision.stop, np.nan, np.nan), decision
+
+
+@compiled
+def position_size(
+    equity: float,
+    price: float,
+    stop: float,
+    risk_fraction: float,
+    max_leverage: float,
+    lot: float,
+) -> float:
+    """Return how much to trade: a fraction of equity at risk, capped by leverage, in whole lots.
+
+    Parameters
+    ----------
+    equity : float
+        Quote.
+    price, stop : float
+        Expected entry and stop, quote per base.
+    risk_fraction : float
+        Share of equity lost at the stop.
+    max_leverage : float
+        Cap on value over equity; 2 % of it stays free for fees and an open away from the close.
+    lot : float
+        Smallest quantity step, base.
+
+    Returns
+    -------
+    float
+        Base, a multiple of `lot`; 0 where there is not enough for one.
+
+    Examples
+    --------
+    >>> position_size(10_000.0, 100.0, 98.0, 0.01, 3.0, 0.1)
+    50.0
+    """
+    risk = abs(price - stop)
+    if not (equity > 0.0 and price > 0.0 and risk > 0.0):
+        return 0.0
+    capped = (1.0 - _MARGIN_RESERVE) * equity * max_leverage / price
+    quantity = min(equity * risk_fraction / risk, capped)
+    # A quotient that is a whole number but for rounding must not lose a lot.
+    return np.floor(quantity / lot + 1e-9) * lot
+
+
+def rules_of(parameters: TierBreakoutParameters) -> Rules:
+    """Return a parameter set as the numbers that `decide` takes."""
+    return Rules(
+        trades_long=parameters.side in (LONG_ONLY, BOTH),
+        trades_short=parameters.side in (SHORT_ONLY, BOTH),
+        rests=parameters.entry == "stop",
+        to_next_tier=parameters.target == "next",
+        max_distance=float(parameters.max_distance),
+        min_fuel=float(parameters.min_fuel),
+        min_imbalance=float(parameters.min_imbalance),
+        max_armed_bars=parameters.max_armed_bars,
+        min_thrust=float(parameters.min_thrust),
+        max_funding=float(parameters.max_funding),
+        stop_atr=float(parameters.stop_atr),
+        patience=parameters.patience,
+        min_progress=float(parameters.min_progress),
+        max_hold=parameters.max_hold,
+        trail_atr=float(parameters.trail_atr),
+    )
+
+
+def signals_of(
+    panel: Panel, features: MapFeatures, parameters: TierBreakoutParameters
+) -> Signals:
+    """Return what the rules read, over all bars of a panel.
+
+    Raises
+    ------
+    InputError
+        If the map was not measured within `imbalance_window`.
+    """
+    atr = average_true_range(panel.high, panel.low, panel.close, parameters.atr_bars)
+    window = features.window_index(parameters.imbalance_window)
+    ladders = [
+        np.stack([side.lower, side.upper, side.peak, side.notional, side.fuel], axis=2)
+        for side in (features.above, features.below)
+    ]
+    return Signals(
+        close=panel.close,
+        high=panel.high,
+        low=panel.low,
+        atr=atr,
+        thrust=thrust(panel.close, atr, parameters.thrust_bars),
+        funding_rate=panel.funding_rate,
+        imbalance=np.ascontiguousarray(features.imbalance[:, window]),
+        tiers=np.ascontiguousarray(np.stack(ladders, axis=1)),
+    )
+
+
+def row_at(signals: Signals, bar: int) -> Row:
+    """Return one bar of the signals."""
+    return Row(
+        bar,
+        signals.close[bar],
+        signals.high[bar],
+        signals.low[bar],
+        signals.atr[bar],
+        signals.thrust[bar],
+        signals.funding_rate[bar],
+        signals.imbalance[bar],
+        signals.tiers[bar],
+    )
