@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from liqtiers.datasets.lake import Lake, Series
+from liqtiers.datasets.lake import Series
 from liqtiers.datasets.schemas import TABLES
 from liqtiers.scripts._terminal import run_verb
+from liqtiers.scripts._workspace import open_lake
 
 _PIPED_WIDTH: Final = 200  # rich would cut a table to 80 columns where there is no terminal
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ def run(
 
     Example: liqtiers data describe --columns
     """
-    lake = Lake(Path(os.environ.get("LIQTIERS_HOME", "liqtiers-data")) / "lake")
+    lake = open_lake()
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PIPED_WIDTH)

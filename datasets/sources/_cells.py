@@ -1,0 +1,134 @@
+"""Turning cells into numbers and times, keeping account of what did not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from ..errors import InputError
+from ..naming import timeframe_name
+from ..panel import Float64Array1D, Int64Array1D
+from ..validation import LINE, PROBLEM
+from ._raw import RawTable
+
+UNITS_US: Final = {"s": 1_000_000.0, "ms": 1000.0, "us": 1.0, "ns": 0.001}
+_UNIT_EDGES: Final = (("s", 1e8, 1e11), ("ms", 1e11, 1e14), ("us", 1e14, 1e17), ("ns", 1e17, 1e20))
+_NAMES: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+
+
+class Cells:
+    """A raw table's cells with the problems found in them so far.
+
+    Parameters
+    ----------
+    raw : RawTable
+    """
+
+    def __init__(self, raw: RawTable) -> None:
+        self.raw = raw
+        self.problems: list[str | None] = [None] * len(raw.frame)
+
+    def numbers(self, name: str) -> Float64Array1D:
+        """Return a column as numbers, NaN where a cell is empty or holds something else."""
+        column = self.raw.frame[name]
+        values = np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
+        if column.dtype == object or pd.api.types.is_string_dtype(column.dtype):
+            for row in np.flatnonzero(np.isnan(values)):
+                cell = column.iloc[row]
+                if isinstance(cell, str) and cell.strip().lower() not in ("", "nan", "null", "none"):
+                    self.note(int(row), f"{name} is not a number: {cell.strip()[:40]!r}")
+        return values
+
+    def optional(self, name: str) -> Float64Array1D:
+        """Return a column as numbers, or NaN throughout where there is no such column."""
+        if name in self.raw.columns:
+            return self.numbers(name)
+        return np.full(len(self.raw.frame), np.nan)
+
+    def texts(self, name: str) -> pd.Series[str]:
+        """Return a column as stripped texts."""
+        return self.raw.frame[name].astype(str).str.strip()
+
+    def times(self, name: str, unit: str | None = None) -> tuple[Int64Array1D, str]:
+        """Return a column as UTC microseconds and what unit it was found to be in.
+
+        Numbers are told apart by size; a row in another unit than most of the file is a problem of
+        that row. Texts are ISO 8601; without a zone they are UTC.
+        """
+        column = self.raw.frame[name]
+        if isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind == "M":
+            return self._from_datetimes(pd.to_datetime(column, utc=True), name), "timestamps"
+        values = np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
+        if np.isfinite(values).sum() * 2 < len(values):
+            parsed = pd.to_datetime(column.astype(str), utc=True, format="ISO8601", errors="coerce")
+            return self._from_datetimes(parsed, name), "ISO dates"
+        units = np.full(len(values), "", dtype=object)
+        for known, low, high in _UNIT_EDGES:
+            units[(values >= low) & (values < high)] = known
+        main = unit or _most_common(units)
+        for row in np.flatnonzero(units != main):
+            what = f"is in {_NAMES[units[row]]}" if units[row] else "is not a time"
+            self.note(int(row), f"{name} {what}, the file is in {_NAMES[main]}")
+        scaled = np.where(units == main, values, 0.0) * UNITS_US[main]
+        return np.round(scaled).astype(np.int64), _NAMES[main]
+
+    def _from_datetimes(self, parsed: pd.Series[Any], name: str) -> Int64Array1D:
+        for row in np.flatnonzero(parsed.isna().to_numpy()):
+            cell = str(self.raw.frame[name].iloc[row])[:40]
+            self.note(int(row), f"{name} is not a time: {cell!r}")
+        filled = parsed.fillna(pd.Timestamp(0, tz="UTC")).dt.tz_localize(None)
+        return filled.to_numpy().astype("datetime64[us]").astype(np.int64)
+
+    def note(self, row: int, problem: str) -> None:
+        """Note a row's problem; the first one stands."""
+        if self.problems[row] is None:
+            self.problems[row] = problem
+
+    def valid(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Return which rows have no problem so far."""
+        return np.array([problem is None for problem in self.problems], dtype=bool)
+
+    def table(self, columns: Mapping[str, Any]) -> pa.Table:
+        """Return columns as an Arrow table with `_line` and `_problem`; int64 times are named *ts/_at*."""
+        arrays = {name: _arrow(name, column) for name, column in columns.items()}
+        arrays[LINE] = pa.array(self.raw.lines)
+        arrays[PROBLEM] = pa.array(self.problems, pa.string())
+        return pa.table(arrays)
+
+    def bar_length(self, ts: Int64Array1D) -> int:
+        """Return the length of a bar in microseconds: the most common step of the valid rows.
+
+        Raises
+        ------
+        InputError
+            If there are fewer than two moments.
+        """
+        steps = np.diff(np.unique(ts[self.valid()]))
+        if len(steps) == 0:
+            raise InputError(
+                f"{self.raw.path}: the length of a bar cannot be told from one row; give --timeframe"
+            )
+        lengths, counts = np.unique(steps, return_counts=True)
+        return int(lengths[np.argmax(counts)])
+
+    def timeframe(self, ts: Int64Array1D) -> str:
+        """Return the bar length as a name; see `bar_length`."""
+        return timeframe_name(max(self.bar_length(ts) // 1_000_000, 1) * 1_000_000)
+
+
+def _arrow(name: str, column: Any) -> pa.Array:
+    if name in ("ts", "available_at"):
+        return pa.array(np.asarray(column, dtype=np.int64)).cast(TIMESTAMP)
+    if isinstance(column, np.ndarray) and column.dtype.kind == "f":
+        return pa.array(column, from_pandas=True)
+    return pa.array(column)
+
+
+def _most_common(units: np.ndarray[Any, Any]) -> str:
+    names, counts = np.unique(units[units != ""].astype(str), return_counts=True)
+    return str(names[np.argmax(counts)]) if len(names) else "ms"

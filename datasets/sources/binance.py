@@ -1,0 +1,299 @@
+"""Binance Vision archives and other exports of Binance's data.
+
+Facts that matter: older archives have no header; spot archives are in microseconds since 2025; a kline's
+``close_time`` is the last millisecond of the bar; metrics are snapshots that appear some minutes later;
+the side of a forced order is the **order's** (SELL closes a long), and the stream behind it shows at
+most one a second and symbol since 2021-04-27, so that counts and sums are lower bounds.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from ..naming import timeframe_us
+from ..schemas import EVENTS
+from ._cells import Cells
+from ._layout import Layout, symbol_of, venue_of
+from ._raw import RawTable
+from .parsed import ImportOptions, Parsed
+
+VENUE: Final = "binance"
+METRICS_LAG_US: Final = 5 * 60 * 1_000_000
+"""A snapshot of open interest is on the wire within five minutes; a later bound, to be safe."""
+
+KLINES: Final = (
+    "open_time",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "close_time",
+    "quote_volume",
+    "count",
+    "taker_buy_volume",
+    "taker_buy_quote_volume",
+    "ignore",
+)
+_FUNDING: Final = ("calc_time", "funding_interval_hours", "last_funding_rate")
+_LIQUIDATIONS: Final = (
+    "time",
+    "side",
+    "order_type",
+    "time_in_force",
+    "original_quantity",
+    "price",
+    "average_price",
+    "order_status",
+    "last_fill_quantity",
+    "accumulated_fill_quantity",
+)
+_METRICS: Final = (
+    "create_time",
+    "symbol",
+    "sum_open_interest",
+    "sum_open_interest_value",
+    "count_toptrader_long_short_ratio",
+    "sum_toptrader_long_short_ratio",
+    "count_long_short_ratio",
+    "sum_taker_long_short_vol_ratio",
+)
+_HEADERLESS: Final = {
+    len(KLINES): KLINES,
+    len(_FUNDING): _FUNDING,
+    len(_LIQUIDATIONS): _LIQUIDATIONS,
+    len(_LIQUIDATIONS) + 1: ("symbol", *_LIQUIDATIONS),
+    len(_METRICS): _METRICS,
+}
+_ARCHIVE_NAME: Final = re.compile(
+    r"(?P<symbol>[A-Z0-9_]+)-(?:(?P<kind>metrics|fundingRate|liquidationSnapshot)|"
+    r"(?P<interval>[0-9]+[smhdw]))-\d{4}-\d{2}"
+)
+
+
+def name_columns(raw: RawTable) -> RawTable:
+    """Return a table without a header with the columns that its width stands for."""
+    if "column_0" not in raw.columns or len(raw.frame.columns) not in _HEADERLESS:
+        return raw
+    names = _HEADERLESS[len(raw.frame.columns)]
+    return RawTable(raw.path, raw.frame.set_axis(list(names), axis=1), raw.lines, raw.broken)
+
+
+def _symbol(raw: RawTable, options: ImportOptions) -> str:
+    match = _ARCHIVE_NAME.match(raw.path.name)
+    return symbol_of(raw, options, match["symbol"] if match else None)
+
+
+def _klines(raw: RawTable, options: ImportOptions) -> list[Parsed]:
+    path = str(raw.path)
+    if "premiumIndex" in path:
+        raise InputError(f"{path}: premium index klines are not prices; import fundingRate instead")
+    cells = Cells(raw)
+    ts, unit = cells.times("open_time", options.time_unit)
+    match = _ARCHIVE_NAME.match(raw.path.name)
+    timeframe = options.timeframe or (match["interval"] if match else None) or cells.timeframe(ts)
+    mark = "markPrice" in path
+    columns = {
+        "ts": ts,
+        "available_at": ts + timeframe_us(timeframe),
+        **{name: cells.numbers(name) for name in ("open", "high", "low", "close")},
+    }
+    if not mark:
+        columns |= {
+            "volume": cells.numbers("volume"),
+            "quote_volume": cells.numbers("quote_volume"),
+            "trades": pd.array(cells.numbers("count"), dtype="Int64"),
+            "taker_buy_volume": cells.numbers("taker_buy_volume"),
+            "taker_buy_quote_volume": cells.numbers("taker_buy_quote_volume"),
+        }
+    kind = "mark price klines" if mark else "klines"
+    return [
+        Parsed(
+            table="mark_bars" if mark else "bars",
+            rows=cells.table(columns),
+            venue=venue_of(raw, options, VENUE),
+            symbol=_symbol(raw, options),
+            timeframe=timeframe,
+            recognised=f"Binance {kind}, {timeframe}, {unit}",
+        )
+    ]
+
+
+def _metrics(raw: RawTable, options: ImportOptions) -> list[Parsed]:
+    cells = Cells(raw)
+    ts, _ = cells.times("create_time", options.time_unit)
+    own = cells.texts("symbol")
+    symbol = symbol_of(raw, options, str(own.iloc[0]))
+    for row in np.flatnonzero((own != own.iloc[0]).to_numpy()):
+        cells.note(int(row), f"symbol is not {own.iloc[0]}")
+    moments = {"ts": ts, "available_at": ts + METRICS_LAG_US}
+    common = {"venue": venue_of(raw, options, VENUE), "symbol": symbol}
+    open_interest = cells.table(
+        {
+            **moments,
+            "oi_base": cells.numbers("sum_open_interest"),
+            "oi_quote": cells.numbers("sum_open_interest_value"),
+        }
+    )
+    ratios = {
+        "long_short_accounts": cells.numbers("count_long_short_ratio"),
+        "top_long_short_positions": cells.numbers("sum_toptrader_long_short_ratio"),
+        "taker_buy_sell": cells.numbers("sum_taker_long_short_vol_ratio"),
+    }
+    some = np.any([np.isfinite(values) for values in ratios.values()], axis=0)
+    positioning = cells.table({**moments, **ratios}).filter(some)
+    empty = int((~some).sum())
+    notes = (f"{empty} rows have no ratios",) if empty else ()
+    return [
+        Parsed(table="open_interest", rows=open_interest, recognised="Binance metrics", **common),
+        Parsed(
+            table="positioning", rows=positioning, recognised="Binance metrics", notes=notes, **common
+        ),
+    ]
+
+
+def _funding(raw: RawTable, options: ImportOptions) -> list[Parsed]:
+    cells = Cells(raw)
+    ts, unit = cells.times("calc_time", options.time_unit)
+    # Settlements are stamped some milliseconds late; they happen on the second.
+    settled = (ts + 500_000) // 1_000_000 * 1_000_000
+    columns = {
+        "ts": settled,
+        "available_at": settled,
+        "rate": cells.numbers("last_funding_rate"),
+        "interval_hours": cells.numbers("funding_interval_hours"),
+    }
+    return [
+        Parsed(
+            table="funding",
+            rows=cells.table(columns),
+            venue=venue_of(raw, options, VENUE),
+            symbol=_symbol(raw, options),
+            recognised=f"Binance funding rates, {unit}",
+        )
+    ]
+
+
+def _liquidations(raw: RawTable, options: ImportOptions) -> list[Parsed]:
+    cells = Cells(raw)
+    symbol = str(cells.texts("symbol").iloc[0]) if "symbol" in raw.columns else _symbol(raw, options)
+    return _forced_orders(
+        raw,
+        options,
+        cells,
+        time="time",
+        quantity="accumulated_fill_quantity",
+        average="average_price",
+        symbol=symbol,
+    )
+
+
+def _stream(raw: RawTable, options: ImportOptions) -> list[Parsed]:
+    cells = Cells(raw)
+    symbol = str(cells.texts("symbol").iloc[0])
+    return _forced_orders(
+        raw,
+        options,
+        cells,
+        time="trade_time_ms",
+        quantity="accum_qty",
+        average="avg_price",
+        symbol=symbol,
+    )
+
+
+def _forced_orders(
+    raw: RawTable,
+    options: ImportOptions,
+    cells: Cells,
+    *,
+    time: str,
+    quantity: str,
+    average: str,
+    symbol: str,
+) -> list[Parsed]:
+    ts, unit = cells.times(time, options.time_unit)
+    orders = cells.texts("side").str.upper()
+    for row in np.flatnonzero(~orders.isin(["BUY", "SELL"]).to_numpy()):
+        cells.note(int(row), f"side {orders.iloc[row]!r} is neither BUY nor SELL")
+    filled, price = cells.numbers(quantity), cells.numbers(average)
+    columns = {
+        "ts": ts,
+        "available_at": ts,
+        "side": np.where(orders == "SELL", "long", "short").astype(object),
+        "price": cells.numbers("price"),
+        "average_price": price,
+        "quantity": filled,
+        "notional": filled * price,
+    }
+    identity = pd.DataFrame({name: columns[name] for name in ("ts", "side", "price", "quantity")})
+    # Archives repeat rows exactly; a repeat is the same order, so it keeps the same key.
+    whole = pd.concat([identity, raw.frame.reset_index(drop=True).astype(str)], axis=1)
+    first = ~whole.duplicated()
+    columns["seq"] = (identity[first].groupby(list(identity.columns), dropna=False).cumcount()).reindex(
+        identity.index, fill_value=0
+    ).to_numpy(dtype=np.int64)
+    repeats = int((~first).sum())
+    rows = cells.table(columns).filter(first.to_numpy())
+    return [
+        Parsed(
+            table="liquidations",
+            rows=rows,
+            venue=venue_of(raw, options, VENUE),
+            symbol=symbol_of(raw, options, symbol),
+            timeframe=EVENTS,
+            recognised=f"Binance forced orders, {unit}",
+            notes=(f"{repeats} rows repeat another exactly",) if repeats else (),
+        )
+    ]
+
+
+def _open_interest_export(raw: RawTable, options: ImportOptions) -> list[Parsed]:
+    cells = Cells(raw)
+    ts, unit = cells.times("t", options.time_unit)
+    columns = {
+        "ts": ts,
+        "available_at": ts + METRICS_LAG_US,
+        "oi_base": cells.numbers("oi"),
+        "oi_quote": cells.numbers("oi_usd"),
+    }
+    return [
+        Parsed(
+            table="open_interest",
+            rows=cells.table(columns),
+            venue=venue_of(raw, options, VENUE),
+            symbol=symbol_of(raw, options),
+            recognised=f"Binance open interest snapshots, {unit}",
+        )
+    ]
+
+
+LAYOUTS: Final = (
+    Layout(source="binance", name="klines", required=frozenset(KLINES[:11]), read=_klines),
+    Layout(source="binance", name="metrics", required=frozenset(_METRICS), read=_metrics),
+    Layout(source="binance", name="funding", required=frozenset(_FUNDING), read=_funding),
+    Layout(
+        source="binance",
+        name="liquidation snapshots",
+        required=frozenset(_LIQUIDATIONS),
+        read=_liquidations,
+    ),
+    Layout(
+        source="binance",
+        name="forced order stream",
+        required=frozenset({"symbol", "side", "price", "avg_price", "accum_qty", "trade_time_ms"}),
+        read=_stream,
+    ),
+    Layout(
+        source="binance",
+        name="open interest",
+        required=frozenset({"t", "oi", "oi_usd"}),
+        read=_open_interest_export,
+    ),
+)
+"""The shapes of Binance's files."""

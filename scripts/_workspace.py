@@ -1,0 +1,45 @@
+"""Where runs keep what they produce: ``$LIQTIERS_HOME``, else ``./liqtiers-data``."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from liqtiers.datasets.errors import InputError
+from liqtiers.datasets.lake import Lake
+
+
+def workspace() -> Path:
+    """Return the workspace folder, whether it exists or not."""
+    return Path(os.environ.get("LIQTIERS_HOME") or "liqtiers-data")
+
+
+def open_lake() -> Lake:
+    """Return the workspace's lake."""
+    return Lake(workspace() / "lake")
+
+
+def now() -> datetime:
+    """Return the present moment, UTC; the one place where a command reads the clock."""
+    return datetime.now(tz=UTC)
+
+
+def moment_us(text: str | None, *, option: str) -> int | None:
+    """Return a date or moment given as an option in UTC microseconds.
+
+    Raises
+    ------
+    InputError
+        If it is no ISO 8601 date or moment.
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{option} {text!r} is no date: write for example 2025-01-31") from None
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return int(np.datetime64(aware.replace(tzinfo=None), "us").astype(np.int64))
