@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, NamedTuple, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ._terminal import DEBUG, command_of, run
+from liqtiers.scripts._terminal import DEBUG, command_of, run
 
 PROGRAM: Final = "liqtiers"
 
@@ -51,7 +51,7 @@ class LazyCommand(TyperCommand):
 
     def make_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # typer's types are private
         """Import the verb and let its own command take over."""
-        module = importlib.import_module(f"..{self._verb.module}", __name__)
+        module = importlib.import_module(f"liqtiers.scripts.{self._verb.module}")
         command = command_of(getattr(module, self._verb.function), name=self.name or "")
         return command.make_context(*args, **options)
 

@@ -1,0 +1,155 @@
+"""The main job as one call: run the strategy over a panel's map, judge it, and keep the record."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from ..datasets.instruments import Instrument
+from ..datasets.liquidation_map import LiquidationMap
+from ..datasets.liquidation_map import parameter_rows as map_rows
+from ..datasets.panel import Panel
+from ..strategies.backtest import run_backtest
+from ..strategies.parameters import CostParameters, TierBreakoutParameters, parameter_rows
+from .backtest_report import write_report
+from .performance import summarise, verdict
+from .run_record import bars_table, write_run
+
+_PACKAGES: Final = ("liqtiers", "backtrader", "numba", "numpy", "duckdb", "pandas", "bokeh")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A run that was written.
+
+    Attributes
+    ----------
+    folder, report : Path
+    sentence : str
+        The verdict.
+    warning : str or None
+    """
+
+    folder: Path
+    report: Path
+    sentence: str
+    warning: str | None
+
+
+def run_and_record(
+    workspace: Path,
+    panel: Panel,
+    liquidation_map: LiquidationMap,
+    *,
+    instrument: Instrument,
+    parameters: TierBreakoutParameters,
+    costs: CostParameters,
+    cash: float,
+    command: str,
+    created_at: datetime,
+) -> Recorded:
+    """Run the strategy, write ``runs/<id>/`` with its report, and return where it is.
+
+    Parameters
+    ----------
+    workspace : Path
+    panel, liquidation_map, instrument, parameters, costs, cash
+        See `run_backtest`.
+    command : str
+        What the user typed, for the record.
+    created_at : datetime
+        The present moment.
+
+    Raises
+    ------
+    InputError, LakeError
+        See `run_backtest` and `write_run`.
+    """
+    result = run_backtest(
+        panel,
+        liquidation_map.features,
+        instrument=instrument,
+        parameters=parameters,
+        costs=costs,
+        cash=cash,
+    )
+    bars = bars_table(panel, liquidation_map, parameters.imbalance_window)
+    summary = summarise(
+        result.trades, result.equity, bars, cash=cash, taker_fee=costs.taker_fee
+    )
+    judged = verdict(summary)
+    about = {
+        "command": command,
+        "versions": versions(),
+        "instrument": _instrument(panel, instrument),
+        "data": _data(panel),
+        "window": parameters.imbalance_window,
+        "map": {
+            "model": liquidation_map.model,
+            "notes": list(liquidation_map.notes),
+            "parameters": map_rows(liquidation_map.parameters),
+        },
+        "parameters": parameter_rows(parameters),
+        "costs": parameter_rows(costs),
+        "summary": summary,
+        "verdict": {"sentence": judged.sentence, "warning": judged.warning},
+    }
+    folder = write_run(
+        workspace,
+        about,
+        created_at=created_at,
+        panel=panel,
+        liquidation_map=liquidation_map,
+        imbalance_window=parameters.imbalance_window,
+        trades=result.trades,
+        equity=result.equity,
+    )
+    return Recorded(
+        folder=folder,
+        report=write_report(folder),
+        sentence=judged.sentence,
+        warning=judged.warning,
+    )
+
+
+def versions() -> Mapping[str, str]:
+    """Return the versions of what a result depends on."""
+    found = {name: metadata.version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), **found}
+
+
+def _instrument(panel: Panel, instrument: Instrument) -> dict[str, Any]:
+    return {
+        "venue": panel.venue,
+        "symbol": panel.symbol,
+        "timeframe": panel.timeframe,
+        "kind": instrument.kind,
+        "lot": instrument.lot,
+        "tick": instrument.tick,
+        "brackets": instrument.brackets.source,
+    }
+
+
+def _data(panel: Panel) -> dict[str, Any]:
+    return {
+        "start": _iso(panel.ts[0]),
+        "end": _iso(panel.close_ts[-1]),
+        "bars": len(panel),
+        "gaps": [[_iso(g.start_us), _iso(g.end_us), g.missing_bars] for g in panel.gaps],
+        "fingerprint": panel.fingerprint(),
+        "sources": {name: list(series) for name, series in panel.sources.items()} or {"bars": ["own"]},
+        "notes": list(panel.notes),
+    }
+
+
+def _iso(ts_us: np.int64 | int) -> str:
+    return str(np.datetime_as_string(np.datetime64(int(ts_us), "us"), unit="m")) + "Z"
+
+

@@ -1,0 +1,191 @@
+"""A run on disk: ``runs/<id>/`` with run.json, trades, equity, bars and the map's picture.
+
+A run is written into a hidden folder and renamed, so that a run that exists is whole. Everything the
+report shows is read back from here: a number on a page was computed before the page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..datasets.errors import InputError, LakeError
+from ..datasets.liquidation_map import LiquidationMap
+from ..datasets.map_features import MapSnapshots
+from ..datasets.panel import Panel
+
+SCHEMA_VERSION: Final = 1
+RUN_FILE: Final = "run.json"
+REPORT_FILE: Final = "report.html"
+_TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A finished run.
+
+    Attributes
+    ----------
+    path : Path
+        Its folder.
+    about : dict
+        run.json: what was run on what, with which parameters and costs, and what came of it.
+    trades, equity, bars : pyarrow.Table
+        One row a closed trade; one a bar; one a bar.
+    snapshots : MapSnapshots
+    """
+
+    path: Path
+    about: dict[str, Any]
+    trades: pa.Table
+    equity: pa.Table
+    bars: pa.Table
+    snapshots: MapSnapshots
+
+
+def run_id(created_at: datetime, about: dict[str, Any]) -> str:
+    """Return a name that sorts by time and tells runs of one second apart."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
+    return f"{created_at:%Y%m%d-%H%M%S}-{digest[:6]}"
+
+
+def write_run(
+    workspace: Path,
+    about: dict[str, Any],
+    *,
+    created_at: datetime,
+    panel: Panel,
+    liquidation_map: LiquidationMap,
+    imbalance_window: float,
+    trades: pa.Table,
+    equity: pa.Table,
+) -> Path:
+    """Write a run and return its folder.
+
+    Parameters
+    ----------
+    workspace : Path
+    about : dict
+        What `run_about` gives, with summary and verdict.
+    created_at : datetime
+    panel, liquidation_map
+        What the run was over.
+    imbalance_window : float
+        The window whose imbalance is shown.
+    trades, equity : pyarrow.Table
+        See `strategies.trade_log`.
+
+    Raises
+    ------
+    LakeError
+        If it cannot be written.
+    """
+    name = run_id(created_at, about)
+    folder, hidden = workspace / "runs" / name, workspace / "runs" / f".{name}.{os.getpid()}"
+    whole = {"schema": SCHEMA_VERSION, "id": name, "created_at": created_at.isoformat(), **about}
+    try:
+        hidden.mkdir(parents=True)
+        (hidden / RUN_FILE).write_text(json.dumps(_plain(whole), indent=1), encoding="utf-8")
+        pq.write_table(trades, hidden / "trades.parquet", compression="zstd")
+        pq.write_table(equity, hidden / "equity.parquet", compression="zstd")
+        bars = bars_table(panel, liquidation_map, imbalance_window)
+        pq.write_table(bars, hidden / "bars.parquet", compression="zstd")
+        shots = liquidation_map.snapshots
+        np.savez_compressed(
+            hidden / "heatmap.npz",
+            ts=shots.ts,
+            price_edges=shots.price_edges,
+            short_notional=shots.short_notional,
+            long_notional=shots.long_notional,
+        )
+        if folder.exists():
+            shutil.rmtree(folder)
+        hidden.rename(folder)
+    except OSError as error:
+        raise LakeError(f"cannot write the run {folder}: {error}") from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    return folder
+
+
+def read_run(path: Path) -> RunRecord:
+    """Return a run.
+
+    Raises
+    ------
+    InputError
+        If the folder is no run, not whole, or of another version.
+    """
+    try:
+        about = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
+        tables = {n: pq.read_table(path / f"{n}.parquet") for n in ("trades", "equity", "bars")}
+        with np.load(path / "heatmap.npz") as arrays:
+            snapshots = MapSnapshots(**{name: arrays[name] for name in arrays.files})
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise InputError(f"{path} is not a whole run of liqtiers: {error}") from error
+    if about.get("schema") != SCHEMA_VERSION:
+        raise InputError(
+            f"{path} is of schema {about.get('schema')}, this version reads {SCHEMA_VERSION}"
+        )
+    return RunRecord(path=path, about=about, snapshots=snapshots, **tables)
+
+
+def find_run(workspace: Path, name: str) -> Path:
+    """Return the folder of a run by path, id, or ``latest``.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    folder = workspace / "runs"
+    runs = sorted(p for p in folder.glob("*") if p.is_dir() and not p.name.startswith("."))
+    if name == "latest" and runs:
+        return runs[-1]
+    for candidate in (Path(name), folder / name):
+        if (candidate / RUN_FILE).is_file():
+            return candidate
+    known = ", ".join(p.name for p in runs[-3:]) or "none"
+    raise InputError(f"there is no run {name!r} in {folder}; the newest are: {known}")
+
+
+def bars_table(panel: Panel, liquidation_map: LiquidationMap, window: float) -> pa.Table:
+    """Return what the report draws of each bar."""
+    features = liquidation_map.features
+    columns = {
+        name: getattr(panel, name)
+        for name in ("open", "high", "low", "close", "volume", "funding_rate", "funding_settled")
+    }
+    return pa.table(
+        {
+            "ts": pa.array(panel.ts).cast(_TIMESTAMP),
+            **columns,
+            "oi_base": panel.oi_base,
+            "imbalance": features.imbalance[:, features.window_index(window)],
+            "predicted_short": features.predicted_short_liquidations,
+            "predicted_long": features.predicted_long_liquidations,
+        }
+    )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  # any JSON value
+    """Return a value as JSON can hold it: NaN and infinity become null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

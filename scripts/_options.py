@@ -1,0 +1,91 @@
+"""Command-line options that several verbs share, and those made of parameter dataclasses."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Annotated, Any
+
+import typer
+
+from liqtiers.datasets.imported_map import build_imported_map
+from liqtiers.datasets.instruments import Instrument
+from liqtiers.datasets.lake import Lake
+from liqtiers.datasets.liquidation_map import LiquidationMap, build_map
+from liqtiers.datasets.panel import Panel
+from liqtiers.datasets.panel_query import parse_series
+from liqtiers.datasets.query import read
+
+_SERIES = "venue:symbol[:timeframe], the preferred first; may be repeated."
+
+Venue = Annotated[str, typer.Option(help="Venue of the bars, for example binance.")]
+Symbol = Annotated[str, typer.Option(help="Symbol of the bars, for example BTCUSDT.")]
+BarLength = Annotated[str, typer.Option("--timeframe", help="Bar length: 5m, 1h …")]
+Start = Annotated[str | None, typer.Option(help="First day or moment, UTC.")]
+End = Annotated[str | None, typer.Option(help="Day or moment before which to end, UTC.")]
+OpenInterest = Annotated[list[str] | None, typer.Option(help=f"Open interest as {_SERIES}")]
+Funding = Annotated[list[str] | None, typer.Option(help=f"Funding as {_SERIES}")]
+Liquidations = Annotated[list[str] | None, typer.Option(help=f"Printed liquidations as {_SERIES}")]
+Mark = Annotated[list[str] | None, typer.Option(help=f"Mark price as {_SERIES}")]
+ImportedMap = Annotated[
+    str | None,
+    typer.Option("--map", help="An imported map, venue:symbol, instead of our own."),
+]
+
+
+def map_for(
+    lake: Lake, panel: Panel, instrument: Instrument, imported: str | None
+) -> LiquidationMap:
+    """Return our own map over a panel, or an imported one."""
+    if imported is None:
+        return build_map(panel, instrument)
+    name = parse_series(imported)
+    rows = read(lake, "liquidation_map", venue=name.venue, symbol=name.symbol)
+    return build_imported_map(panel, rows, instrument=instrument)
+
+
+def with_parameters(
+    groups: Mapping[str, type[Any]],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option for each field of the dataclasses, and pass it the built sets.
+
+    Parameters
+    ----------
+    groups : mapping of str to type
+        The command's argument names and the parameter dataclass of each.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(function, eval_str=True)
+        kept = [p for name, p in own.parameters.items() if name not in groups]
+        options = [_option(f) for cls in groups.values() for f in fields(cls)]
+
+        @functools.wraps(function)
+        def command(**given: Any) -> None:  # noqa: ANN401  # any option's value
+            built = {
+                name: cls(**{f.name: given.pop(f.name) for f in fields(cls)})
+                for name, cls in groups.items()
+            }
+            function(**given, **built)
+
+        everything = [*kept, *options]
+        command.__signature__ = own.replace(parameters=everything)  # type: ignore[attr-defined]  # typer reads it
+        command.__annotations__ = {p.name: p.annotation for p in everything}
+        del command.__wrapped__  # type: ignore[attr-defined]  # else typer reads the original's
+        return command
+
+    return decorate
+
+
+def _option(f: Any) -> inspect.Parameter:  # noqa: ANN401  # a dataclass field
+    meta = f.metadata
+    limits = ", ".join(meta["choices"]) if meta["choices"] else f"{meta['low']:g} to {meta['high']:g}"
+    text = f"{meta['meaning']} ({meta['unit']}; {limits})"
+    return inspect.Parameter(
+        f.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=f.default,
+        annotation=Annotated[type(f.default), typer.Option(help=text)],
+    )
