@@ -282,9 +282,7 @@ def _step_with_open_interest(
 
 
 @compiled
-def _step_with_volume(
-    book: Book, bar: int, market: MarketArrays, settings: KernelSettings
-) -> None:
+def _step_with_volume(book: Book, bar: int, market: MarketArrays, settings: KernelSettings) -> None:
     log_close = np.log(market.close[bar])
     opened = settings.churn * market.volume[bar]
     for side in range(2):
@@ -385,4 +383,3 @@ def accumulate(
                     )
             next_snapshot += 1
     return output, book
-

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ._compiled import compiled
-from ._map_kernel import LONG, SHORT, KernelSettings, MarketArrays, reached_bin, sweep, empty_book
+from ._map_kernel import LONG, SHORT, KernelSettings, MarketArrays, empty_book, reached_bin, sweep
 from .errors import InputError
 from .instruments import Instrument
 from .liquidation_map import (
@@ -129,7 +129,7 @@ def _levels(frame: pd.DataFrame, settings: KernelSettings) -> tuple[Levels, Int6
     inside = (position >= 0) & (position < len(settings.bin_prices))
     start = np.searchsorted(snapshot[row][inside], np.arange(len(known_us) + 1))
     levels = Levels(start.astype(np.int64), side[inside], position[inside], value[inside])
-    return levels, known_us
+    return levels, known_us.astype(np.int64)
 
 
 def _snapshot_in_use(panel: Panel, known_us: Int64Array1D, *, max_age_us: int) -> Int64Array1D:

@@ -63,7 +63,10 @@ class MapParameters:
     )
     churn: float = field(
         default=0.03,
-        metadata={"unit": "share of volume", "meaning": "volume that replaces positions by new ones"},
+        metadata={
+            "unit": "share of volume",
+            "meaning": "volume that replaces positions by new ones",
+        },
     )
     half_life_hours: float = field(
         default=240.0,
@@ -216,9 +219,7 @@ def leverage_offsets(parameters: MapParameters, instrument: Instrument) -> np.nd
     return np.log(np.array(prices))
 
 
-def kernel_settings(
-    panel: Panel, parameters: MapParameters, offsets: np.ndarray
-) -> KernelSettings:
+def kernel_settings(panel: Panel, parameters: MapParameters, offsets: np.ndarray) -> KernelSettings:
     """Return the parameters as the kernel wants them, on a grid that covers all of the panel."""
     width = parameters.bin_width
     reach = np.log1p(parameters.tier_reach)

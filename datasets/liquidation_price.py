@@ -17,7 +17,11 @@ from .errors import InputError
 from .panel import Float64Array1D
 
 Formula = Literal[
-    "linear", "inverse", "bybit linear until 2025-09", "bybit inverse until 2025-09", "linear with fee"
+    "linear",
+    "inverse",
+    "bybit linear until 2025-09",
+    "bybit inverse until 2025-09",
+    "linear with fee",
 ]
 """Which published formula applies.
 
@@ -122,4 +126,5 @@ def _price(
 
 def _over(numerator: Float64Array1D, denominator: Float64Array1D) -> Float64Array1D:
     out = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
-    return np.divide(numerator, denominator, out=out, where=denominator > 0.0)
+    np.divide(numerator, denominator, out=out, where=denominator > 0.0)
+    return out

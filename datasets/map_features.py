@@ -177,7 +177,7 @@ def features_from_arrays(
 
 
 @compiled
-def measure_side(
+def measure_side(  # noqa: C901  # one pass over the bins; parts would cost a call each
     notional: Float64Array1D,
     scale: float,
     price_bin: int,

@@ -123,7 +123,9 @@ class Panel:
                 )
             column.flags.writeable = False
         if np.any(np.diff(self.ts) <= 0):
-            raise InputError("panel timestamps are not strictly increasing: sort and deduplicate them")
+            raise InputError(
+                "panel timestamps are not strictly increasing: sort and deduplicate them"
+            )
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -215,7 +217,13 @@ def panel_from_frame(
     if not isinstance(frame.index, pd.DatetimeIndex):
         raise InputError("the DataFrame's index is not a DatetimeIndex: set it to the bars' open")
     index = frame.index.tz_localize("UTC") if frame.index.tz is None else frame.index
-    ts = index.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[us]").astype(np.int64)
+    ts = (
+        index.tz_convert("UTC")
+        .tz_localize(None)
+        .to_numpy()
+        .astype("datetime64[us]")
+        .astype(np.int64)
+    )
 
     def column(name: str, default: float | Float64Array1D = np.nan) -> Float64Array1D:
         if name in frame.columns:
@@ -229,9 +237,7 @@ def panel_from_frame(
         "oi_observed": np.isfinite(column("oi_base")),
         "oi_series": np.where(np.isfinite(column("oi_base")), 0, -1).astype(np.int64),
     }
-    plain = {
-        name: column(name) for name in column_names() if name != "ts" and name not in special
-    }
+    plain = {name: column(name) for name in column_names() if name != "ts" and name not in special}
     columns: dict[str, NDArray[np.generic]] = {"ts": ts, **plain, **special}
     return Panel(
         venue=venue,

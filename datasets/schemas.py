@@ -90,7 +90,9 @@ _SIDE: Final = _field(
 )
 
 _NOT_AFTER: Final = Check(reason="available before it happened", sql="available_at < ts")
-_WRONG_SIDE: Final = Check(reason="side is neither long nor short", sql="side NOT IN ('long', 'short')")
+_WRONG_SIDE: Final = Check(
+    reason="side is neither long nor short", sql="side NOT IN ('long', 'short')"
+)
 _OHLC: Final = (
     Check(reason="price is not positive", sql="least(open, high, low, close) <= 0"),
     Check(reason="low above high", sql="low > high"),
@@ -179,12 +181,16 @@ _FUNDING: Final = _table(
     [
         _TS,
         _AVAILABLE_AT,
-        _field("rate", pa.float64(), "fraction per interval", "paid by longs to shorts", required=True),
+        _field(
+            "rate", pa.float64(), "fraction per interval", "paid by longs to shorts", required=True
+        ),
         _field("interval_hours", pa.float64(), "hours", "time between two settlements"),
     ],
     ("ts",),
     (
-        Check(reason="funding rate beyond 10 % an interval (is it in percent?)", sql="abs(rate) > 0.1"),
+        Check(
+            reason="funding rate beyond 10 % an interval (is it in percent?)", sql="abs(rate) > 0.1"
+        ),
         Check(reason="funding interval is not positive", sql="interval_hours <= 0"),
     ),
 )
@@ -196,7 +202,10 @@ _POSITIONING: Final = _table(
         _AVAILABLE_AT,
         _field("long_short_accounts", pa.float64(), "ratio", "long to short accounts, all traders"),
         _field(
-            "top_long_short_positions", pa.float64(), "ratio", "long to short positions, top traders"
+            "top_long_short_positions",
+            pa.float64(),
+            "ratio",
+            "long to short positions, top traders",
         ),
         _field("taker_buy_sell", pa.float64(), "ratio", "taker buy to taker sell volume"),
     ],
@@ -219,9 +228,13 @@ _LIQUIDATIONS: Final = _table(
         _TS,
         _AVAILABLE_AT,
         _SIDE,
-        _price("price", "limit price of the forced order; null for the sum over a bar", required=False),
+        _price(
+            "price", "limit price of the forced order; null for the sum over a bar", required=False
+        ),
         _price("average_price", "average fill of the forced order", required=False),
-        _field("quantity", pa.float64(), "base", "liquidated quantity; null where only value is known"),
+        _field(
+            "quantity", pa.float64(), "base", "liquidated quantity; null where only value is known"
+        ),
         _field("notional", pa.float64(), "quote", "liquidated value", required=True),
         _field("seq", pa.int64(), "count", "tells equal orders of one moment apart", required=True),
     ],

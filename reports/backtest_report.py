@@ -65,12 +65,12 @@ def render_report(record: RunRecord) -> str:
     return environment.get_template("backtest.html.j2").render(
         about=about,
         title=title,
-        css=Markup(_template("page.css")),  # noqa: S704  # our own file
-        page_js=Markup(_template("page.js")),  # noqa: S704  # our own file
-        bokeh_js=Markup(INLINE.render_js()),  # noqa: S704  # out of the installed wheel
-        bokeh_script=Markup(script),  # noqa: S704  # bokeh escapes what it embeds
-        charts={name: Markup(divs.get(name, "")) for name in _CHARTS},  # noqa: S704  # as above
-        bars_json=Markup(_script_json(charts.data)),  # noqa: S704  # escaped by `_script_json`
+        css=Markup(_template("page.css")),  # our own file
+        page_js=Markup(_template("page.js")),  # our own file
+        bokeh_js=Markup(INLINE.render_js()),  # out of the installed wheel
+        bokeh_script=Markup(script),  # bokeh escapes what it embeds
+        charts={name: Markup(divs.get(name, "")) for name in _CHARTS},  # as above
+        bars_json=Markup(_script_json(charts.data)),  # escaped by `_script_json`
         heatmap=charts.heatmap is not None,
         heatmap_full=money(charts.heatmap.full) if charts.heatmap else _UNKNOWN,
         short_colour=str(SHORT_COLOUR),
@@ -105,25 +105,40 @@ def _missing(record: RunRecord) -> list[str]:
 
 def key_figures(summary: dict[str, Any]) -> list[dict[str, str]]:
     """Return the figures at the top of the page: key, name, value and what it means."""
-    interval = f"95 %: {money(summary['mean_net_pnl_low'])} to {money(summary['mean_net_pnl_high'])}"
+    interval = (
+        f"95 %: {money(summary['mean_net_pnl_low'])} to {money(summary['mean_net_pnl_high'])}"
+    )
     costs = f"{money(summary['fees'])} fees, {money(summary['slippage'])} slippage"
     fall = (
         f"from {summary['drawdown_from'][:10]} to {summary['drawdown_to'][:10]}"
         if summary["drawdown_from"]
         else "never below the start"
     )
-    rows = [
-        ("net_return", "Net result", percent(summary["net_return"]), f"{money(summary['net_pnl'])} after all costs"),
-        ("buy_and_hold_return", "Buy-and-hold", percent(summary["buy_and_hold_return"]), "same bars, fees and funding paid"),
-        ("trades", "Trades", f"{summary['trades']:,}", f"in the market {share(summary['exposure'])} of the time"),
-        ("hit_rate", "Won", share(summary["hit_rate"]), "of the trades, after costs"),
-        ("mean_net_pnl", "Mean trade", money(summary["mean_net_pnl"]), interval),
-        ("max_drawdown", "Deepest drawdown", percent(summary["max_drawdown"]), fall),
-        ("sharpe", "Sharpe ratio", number(summary["sharpe"]), "of daily returns, 365 days a year"),
-        ("costs", "Costs", money(summary["fees"] + summary["slippage"] - summary["funding"]), f"{costs}, {money(-summary['funding'])} funding"),
-    ]  # fmt: skip
-    names = ("key", "name", "value", "meaning")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    paid = summary["fees"] + summary["slippage"] - summary["funding"]
+    values = {
+        "net_return": ("Net result", percent(summary["net_return"])),
+        "buy_and_hold_return": ("Buy-and-hold", percent(summary["buy_and_hold_return"])),
+        "trades": ("Trades", f"{summary['trades']:,}"),
+        "hit_rate": ("Won", share(summary["hit_rate"])),
+        "mean_net_pnl": ("Mean trade", money(summary["mean_net_pnl"])),
+        "max_drawdown": ("Deepest drawdown", percent(summary["max_drawdown"])),
+        "sharpe": ("Sharpe ratio", number(summary["sharpe"])),
+        "costs": ("Costs", money(paid)),
+    }
+    meanings = {
+        "net_return": f"{money(summary['net_pnl'])} after all costs",
+        "buy_and_hold_return": "same bars, fees and funding paid",
+        "trades": f"in the market {share(summary['exposure'])} of the time",
+        "hit_rate": "of the trades, after costs",
+        "mean_net_pnl": interval,
+        "max_drawdown": fall,
+        "sharpe": "of daily returns, 365 days a year",
+        "costs": f"{costs}, {money(-summary['funding'])} funding",
+    }
+    return [
+        {"key": key, "name": name, "value": value, "meaning": meanings[key]}
+        for key, (name, value) in values.items()
+    ]
 
 
 def _known(value: float | None) -> bool:
@@ -152,16 +167,20 @@ def money(value: float | None) -> str:
     for limit, unit in ((_BILLION, " B"), (_MILLION, " M")):
         if abs(value) >= limit:
             return f"{value / limit:,.2f}{unit}"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"  # noqa: PLR2004  # cents below
+    if value == 0.0:
+        return "0"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"  # cents below
 
 
-def _moment(value: Any) -> str:  # noqa: ANN401  # datetime or None
+def _moment(value: Any) -> str:  # datetime or None
     return f"{value:%Y-%m-%d %H:%M}" if value is not None else _UNKNOWN
 
 
 def _trade(row: dict[str, Any]) -> dict[str, Any]:
     net = row["net_pnl"]
-    milliseconds = {n: int(pd.Timestamp(row[n]).timestamp() * 1000) for n in ("entry_ts", "exit_ts")}
+    milliseconds = {
+        n: int(pd.Timestamp(row[n]).timestamp() * 1000) for n in ("entry_ts", "exit_ts")
+    }
     tier = f"{number(row['tier_lower'])} to {number(row['tier_upper'])}"
     return {
         "trade_id": row["trade_id"],
@@ -207,10 +226,16 @@ def _tables(about: dict[str, Any]) -> list[dict[str, Any]]:
     ]
     data = about["data"]
     rows = [("map", about["map"]["model"]), ("bars", f"{data['bars']:,}")]
-    rows += [(name, ", ".join(series) or "none") for name, series in data["sources"].items() if name != "bars"]
+    rows += [
+        (name, ", ".join(series) or "none")
+        for name, series in data["sources"].items()
+        if name != "bars"
+    ]
     rows += [("series of bars", ", ".join(data["sources"]["bars"]))]
     rows += [("note", note) for note in data["notes"]]
-    shown = [f"{start} to {end}: {missing} bars missing" for start, end, missing in data["gaps"][:20]]
+    shown = [
+        f"{start} to {end}: {missing} bars missing" for start, end, missing in data["gaps"][:20]
+    ]
     rows += [("gap", text) for text in shown]
     return [*tables, {"title": "Data", "columns": ("what", "value"), "rows": rows}]
 
@@ -220,7 +245,7 @@ def _table(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> 
     return {"title": title, "columns": columns, "rows": cells}
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401  # any JSON value
+def _cell(value: Any) -> str:  # any JSON value
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):

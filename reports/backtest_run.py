@@ -81,9 +81,7 @@ def run_and_record(
         cash=cash,
     )
     bars = bars_table(panel, liquidation_map, parameters.imbalance_window)
-    summary = summarise(
-        result.trades, result.equity, bars, cash=cash, taker_fee=costs.taker_fee
-    )
+    summary = summarise(result.trades, result.equity, bars, cash=cash, taker_fee=costs.taker_fee)
     judged = verdict(summary)
     about = {
         "command": command,
@@ -144,12 +142,11 @@ def _data(panel: Panel) -> dict[str, Any]:
         "bars": len(panel),
         "gaps": [[_iso(g.start_us), _iso(g.end_us), g.missing_bars] for g in panel.gaps],
         "fingerprint": panel.fingerprint(),
-        "sources": {name: list(series) for name, series in panel.sources.items()} or {"bars": ["own"]},
+        "sources": {name: list(series) for name, series in panel.sources.items()}
+        or {"bars": ["own"]},
         "notes": list(panel.notes),
     }
 
 
 def _iso(ts_us: np.int64 | int) -> str:
     return str(np.datetime_as_string(np.datetime64(int(ts_us), "us"), unit="m")) + "Z"
-
-

@@ -72,7 +72,9 @@ def build_charts(record: RunRecord) -> Charts:
     heatmap = heatmap_image(record.snapshots)
     columns = {name: bars[name].to_numpy(dtype=np.float64) for name in _SERIES}
     columns["equity"] = record.equity["equity"].to_numpy()
-    peaks = np.maximum.accumulate(np.concatenate([[record.about["summary"]["cash"]], columns["equity"]]))
+    peaks = np.maximum.accumulate(
+        np.concatenate([[record.about["summary"]["cash"]], columns["equity"]])
+    )
     columns["drawdown"] = 100.0 * (columns["equity"] / peaks[1:] - 1.0)
     columns["funding_rate"] = 1e4 * columns["funding_rate"]
     source = ColumnDataSource(_overview(columns, when, groups, step), name="bars")
@@ -91,7 +93,12 @@ def build_charts(record: RunRecord) -> Charts:
         figures["open_interest"] = _line(
             "oi_base", source, shared, height=130, label="Open interest (coins)", places="0.0a"
         )
-    data = {"step": step, "drawn": _DRAWN, "first": int(first), "columns": _packed(columns, when, step)}
+    data = {
+        "step": step,
+        "drawn": _DRAWN,
+        "first": int(first),
+        "columns": _packed(columns, when, step),
+    }
     return Charts(figures=figures, data=data, heatmap=heatmap)
 
 
@@ -99,7 +106,8 @@ _SERIES: Final = ("open", "high", "low", "close", "imbalance", "funding_rate", "
 
 
 def _milliseconds(moments: pd.Series[Any]) -> Float64Array1D:
-    return moments.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.float64)
+    milliseconds = moments.dt.tz_localize(None).to_numpy().astype("datetime64[ms]")
+    return np.asarray(milliseconds.astype(np.float64))
 
 
 def _groups(bars: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -153,7 +161,9 @@ def _pack(values: Float64Array1D, unit: float, start: float) -> dict[str, Any]:
     carried = whole[np.maximum.accumulate(np.where(finite, np.arange(len(whole)), 0))]
     steps = np.diff(carried, prepend=0)
     steps[~finite] = _MISSING
-    raw = gzip.compress(steps.astype("<i4").tobytes(), compresslevel=zlib.Z_BEST_COMPRESSION, mtime=0)
+    raw = gzip.compress(
+        steps.astype("<i4").tobytes(), compresslevel=zlib.Z_BEST_COMPRESSION, mtime=0
+    )
     return {"unit": unit, "start": start, "packed": base64.b64encode(raw).decode()}
 
 

@@ -59,7 +59,7 @@ def heatmap_image(snapshots: MapSnapshots) -> HeatmapImage | None:
         for side in (snapshots.short_notional, snapshots.long_notional)
     ]
     positive = np.concatenate([side[side > 0.0].ravel() for side in sides])
-    if len(positive) == 0 or len(snapshots.ts) < 2:  # noqa: PLR2004  # one column has no width
+    if len(positive) == 0 or len(snapshots.ts) < 2:  # one column has no width
         return None
     full = float(np.quantile(positive, _BRIGHTEST))
     pixels = _pixels(sides[0], sides[1], full)

@@ -59,7 +59,9 @@ def summarise(
     days = (_moment(equity, -1) - _moment(equity, 0)) / pd.Timedelta(days=1)
     low, high = mean_interval(net)
     depth, from_ts, to_ts = max_drawdown(equity, cash=cash)
-    costs = {name: float(frame[name].sum()) for name in ("gross_pnl", "fees", "slippage", "funding")}
+    costs = {
+        name: float(frame[name].sum()) for name in ("gross_pnl", "fees", "slippage", "funding")
+    }
     return {
         "cash": cash,
         "final_equity": float(curve[-1]),
@@ -74,7 +76,9 @@ def summarise(
         "drawdown_to": to_ts,
         "sharpe": sharpe_ratio(daily),
         "exposure": float(np.mean(equity["position"].to_numpy() != 0.0)),
-        "turnover": float((frame["size"] * (frame["entry_price"] + frame["exit_price"])).sum() / cash),
+        "turnover": float(
+            (frame["size"] * (frame["entry_price"] + frame["exit_price"])).sum() / cash
+        ),
         "days": float(days),
         "trades": len(frame),
         "hit_rate": float(np.mean(net > 0.0)) if len(net) else float("nan"),
@@ -92,9 +96,10 @@ def summarise(
 def daily_returns(equity: pa.Table, *, cash: float) -> Float64Array1D:
     """Return the returns of UTC days, shape (days,), from the equity at each day's last bar."""
     frame = equity.select(["ts", "equity"]).to_pandas().set_index("ts")["equity"]
-    last = frame.groupby(frame.index.floor("D")).last().to_numpy()
+    last: Float64Array1D = frame.groupby(frame.index.floor("D")).last().to_numpy()
     before = np.concatenate([[cash], last[:-1]])
-    return last / before - 1.0
+    returns: Float64Array1D = last / before - 1.0
+    return returns
 
 
 def sharpe_ratio(daily: Float64Array1D) -> float:
@@ -102,10 +107,12 @@ def sharpe_ratio(daily: Float64Array1D) -> float:
 
     ``mean / standard deviation (of a sample) * sqrt(365)``.
     """
-    if len(daily) < 2:  # noqa: PLR2004  # a deviation needs two
+    if len(daily) < 2:  # a deviation needs two
         return float("nan")
     deviation = float(np.std(daily, ddof=1))
-    return float(np.mean(daily) / deviation * np.sqrt(DAYS_A_YEAR)) if deviation > 0 else float("nan")
+    return (
+        float(np.mean(daily) / deviation * np.sqrt(DAYS_A_YEAR)) if deviation > 0 else float("nan")
+    )
 
 
 def max_drawdown(equity: pa.Table, *, cash: float) -> tuple[float, str | None, str | None]:
@@ -134,13 +141,13 @@ def buy_and_hold(bars: pa.Table, *, taker_fee: float) -> float:
 
 def mean_interval(net: Float64Array1D) -> tuple[float, float]:
     """Return the 95 % bootstrap interval (BCa, seeded) of the mean of trades; NaN for fewer than 2."""
-    if len(net) < 2 or np.ptp(net) == 0.0:  # noqa: PLR2004  # nothing to resample
+    if len(net) < 2 or np.ptp(net) == 0.0:  # nothing to resample
         return float("nan"), float("nan")
     interval = stats.bootstrap(
         (net,),
         np.mean,
         n_resamples=_RESAMPLES,
-        method="BCa" if len(net) > 2 else "percentile",  # noqa: PLR2004  # BCa jackknifes
+        method="BCa" if len(net) > 2 else "percentile",  # BCa jackknifes
         rng=np.random.default_rng(_BOOTSTRAP_SEED),
         vectorized=True,
         batch=500,
@@ -202,7 +209,7 @@ def verdict(summary: dict[str, Any]) -> Verdict:
 
 
 def _span(days: float) -> str:
-    if days < 60:  # noqa: PLR2004  # two months read better as days
+    if days < 60:  # two months read better as days
         return f"{days:.0f} days"
     if days < 2 * DAYS_A_YEAR:
         return f"{days / (DAYS_A_YEAR / 12):.0f} months"

@@ -178,7 +178,7 @@ def bars_table(panel: Panel, liquidation_map: LiquidationMap, window: float) -> 
     )
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401  # any JSON value
+def _plain(value: Any) -> Any:  # any JSON value
     """Return a value as JSON can hold it: NaN and infinity become null."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from liqtiers.datasets._series_name import parse_series
 from liqtiers.datasets.imported_map import build_imported_map
 from liqtiers.datasets.instruments import Instrument
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.liquidation_map import LiquidationMap, build_map
 from liqtiers.datasets.panel import Panel
-from liqtiers.datasets.panel_query import parse_series
 from liqtiers.datasets.query import read
 
 _SERIES = "venue:symbol[:timeframe], the preferred first; may be repeated."
@@ -81,7 +81,9 @@ def with_parameters(
 
 def _option(f: Any) -> inspect.Parameter:  # noqa: ANN401  # a dataclass field
     meta = f.metadata
-    limits = ", ".join(meta["choices"]) if meta["choices"] else f"{meta['low']:g} to {meta['high']:g}"
+    limits = (
+        ", ".join(meta["choices"]) if meta["choices"] else f"{meta['low']:g} to {meta['high']:g}"
+    )
     text = f"{meta['meaning']} ({meta['unit']}; {limits})"
     return inspect.Parameter(
         f.name,

@@ -62,7 +62,7 @@ def run(
         files,
         description="Importing",
         console=Console(stderr=True),
-        disable=len(files) < 2,  # noqa: PLR2004  # one file needs no bar
+        disable=len(files) < 2,  # one file needs no bar
         transient=True,
     )
     done = 0
@@ -79,9 +79,7 @@ def run(
         raise typer.Exit(2)
 
 
-def _import(
-    lake: Lake, path: Path, source: str, options: ImportOptions, console: Console
-) -> int:
+def _import(lake: Lake, path: Path, source: str, options: ImportOptions, console: Console) -> int:
     found = parse_file(path, source=source, options=options)
     for parsed in found:
         report = lake.write(
@@ -129,7 +127,9 @@ def _files(paths: list[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+            files += sorted(
+                p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")
+            )
         else:
             files.append(path)
     if not files:
@@ -139,7 +139,9 @@ def _files(paths: list[Path]) -> list[Path]:
 
 def _columns(given: list[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in given]
-    wrong = [text for text, (name, _, value) in zip(given, pairs, strict=True) if not (name and value)]
+    wrong = [
+        text for text, (name, _, value) in zip(given, pairs, strict=True) if not (name and value)
+    ]
     if wrong:
         raise InputError(f"--column {wrong[0]!r} is not NAME=COLUMN, for example --column ts=date")
     return {name: value for name, _, value in pairs}

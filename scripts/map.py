@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import typer
 from rich.console import Console
 from rich.table import Table
 

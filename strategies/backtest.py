@@ -125,7 +125,7 @@ def perpetual_cerebro(
 def _settling(strategy: type[bt.Strategy]) -> type[bt.Strategy]:
     """Return the strategy with its open position closed, costs included, at the end of the data."""
 
-    class Settling(strategy):  # type: ignore[misc, valid-type]  # backtrader has no stubs
+    class Settling(strategy):  # type: ignore[misc]  # backtrader has no stubs
         def stop(self) -> Any:
             self.broker.settle(self.data)
             return super().stop()

@@ -148,7 +148,7 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
         if len(self.pending) > 1 or self.submitted:
             if self.p.checksubmit:
                 self.check_submitted()
-            self.pending = deque(sorted(self.pending, key=self._place_in_bar))
+            self.pending: deque[Any] = deque(sorted(self.pending, key=self._place_in_bar))
         super().next()
         changed = False
         for data, position in list(self.positions.items()):
@@ -249,7 +249,9 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
         data = order.data
         size = order.executed.remsize
         direction = 1 if size > 0 else -1
-        slips = taker and order.exectype != bt.Order.Limit and order.info.get("reason") != "liquidated"
+        slips = (
+            taker and order.exectype != bt.Order.Limit and order.info.get("reason") != "liquidated"
+        )
         price = reference
         if slips:
             volume = self._line(data, "quote_volume", data.volume[0] * data.close[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import backtrader as bt
 
 
@@ -30,17 +32,17 @@ class PerpetualCommission(bt.CommInfoBase):  # type: ignore[misc]  # backtrader 
         ("percabs", True),
     )
 
-    def __init__(self) -> None:
+    def __init__(self, **_: Any) -> None:  # backtrader has taken the params out already
         super().__init__()
         self.fee_rate: float = self.p.taker
 
     def get_margin(self, price: float) -> float:
         """Return the margin of one coin opened at a price, quote."""
-        return price / self.p.position_leverage
+        return float(price / self.p.position_leverage)
 
     def getvalue(self, position: bt.Position, price: float) -> float:
         """Return the margin that a position holds: it was set aside at its entry price."""
-        return abs(position.size) * self.get_margin(position.price)
+        return float(abs(position.size) * self.get_margin(position.price))
 
     def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
         return abs(size) * price * self.fee_rate

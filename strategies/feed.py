@@ -48,7 +48,7 @@ class PanelFeed(bt.feed.DataBase):  # type: ignore[misc]  # backtrader has no st
     lines = EXTRA_LINES
     params = (("panel", None), ("features", None))
 
-    def __init__(self) -> None:
+    def __init__(self, **_: Any) -> None:  # backtrader has taken the params out already
         super().__init__()
         self.panel: Panel = self.p.panel
         self.features: MapFeatures | None = self.p.features
@@ -89,17 +89,21 @@ class PanelFeed(bt.feed.DataBase):  # type: ignore[misc]  # backtrader has no st
 
     def preload(self) -> None:
         """Fill all lines at once."""
-        for line, column in zip(self.lines, self._columns, strict=True):
+        for line, column in zip(self._own_lines(), self._columns, strict=True):
             line.array = array("d")
             line.array.frombytes(column.tobytes())
         # Without this a run that is not vectorised would load every bar a second time.
         self._row = len(self.panel)
         self.home()
 
+    def _own_lines(self) -> Any:
+        # The class attribute is a tuple of names; backtrader makes the instance's an object of lines.
+        return self.lines
+
     def _load(self) -> bool:
         if self._row >= len(self.panel):
             return False
-        for line, column in zip(self.lines, self._columns, strict=True):
+        for line, column in zip(self._own_lines(), self._columns, strict=True):
             line[0] = column[self._row]
         self._row += 1
         return True

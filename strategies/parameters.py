@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from ..datasets.errors import InputError
 
@@ -21,7 +21,7 @@ BOTH: Final = "both"
 class ParameterSet(Protocol):
     """Any of this module's dataclasses."""
 
-    __dataclass_fields__: Any
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 S = TypeVar("S", bound=ParameterSet)
@@ -259,7 +259,9 @@ def check_parameters(parameters: ParameterSet) -> None:
         value, meta = getattr(parameters, f.name), f.metadata
         if meta["choices"] is not None:
             if value not in meta["choices"]:
-                raise InputError(f"{f.name} is {value!r}, it must be one of {', '.join(meta['choices'])}")
+                raise InputError(
+                    f"{f.name} is {value!r}, it must be one of {', '.join(meta['choices'])}"
+                )
             continue
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(f"{f.name} is {value!r}, it must be a number")

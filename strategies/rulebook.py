@@ -344,7 +344,7 @@ def position_size(
     capped = (1.0 - _MARGIN_RESERVE) * equity * max_leverage / price
     quantity = min(equity * risk_fraction / risk, capped)
     # A quotient that is a whole number but for rounding must not lose a lot.
-    return np.floor(quantity / lot + 1e-9) * lot
+    return float(np.floor(quantity / lot + 1e-9) * lot)
 
 
 def rules_of(parameters: TierBreakoutParameters) -> Rules:
@@ -368,9 +368,7 @@ def rules_of(parameters: TierBreakoutParameters) -> Rules:
     )
 
 
-def signals_of(
-    panel: Panel, features: MapFeatures, parameters: TierBreakoutParameters
-) -> Signals:
+def signals_of(panel: Panel, features: MapFeatures, parameters: TierBreakoutParameters) -> Signals:
     """Return what the rules read, over all bars of a panel.
 
     Raises

@@ -166,7 +166,13 @@ class TierBreakout(bt.Strategy):  # type: ignore[misc]  # backtrader has no stub
         target = self._take_profit.created.price if self._take_profit is not None else None
         self._cancel_exits()
         close = self.sell if self.position.size > 0 else self.buy
-        self._protective_stop = close(size=size, price=price, exectype=bt.Order.Stop, reason="trail")
+        self._protective_stop = close(
+            size=size, price=price, exectype=bt.Order.Stop, reason="trail"
+        )
         self._take_profit = close(
-            size=size, price=target, exectype=bt.Order.Limit, oco=self._protective_stop, reason="target"
+            size=size,
+            price=target,
+            exectype=bt.Order.Limit,
+            oco=self._protective_stop,
+            reason="target",
         )

@@ -40,9 +40,20 @@ class Cells:
         if column.dtype == object or pd.api.types.is_string_dtype(column.dtype):
             for row in np.flatnonzero(np.isnan(values)):
                 cell = column.iloc[row]
-                if isinstance(cell, str) and cell.strip().lower() not in ("", "nan", "null", "none"):
+                if isinstance(cell, str) and cell.strip().lower() not in (
+                    "",
+                    "nan",
+                    "null",
+                    "none",
+                ):
                     self.note(int(row), f"{name} is not a number: {cell.strip()[:40]!r}")
         return values
+
+    def counts(self, name: str) -> pa.Array:
+        """Return a column as whole numbers, null where a cell holds something else."""
+        values = self.numbers(name)
+        whole = np.isfinite(values) & (np.abs(values) < 2.0**53)
+        return pa.array(np.where(whole, np.round(values), 0.0).astype(np.int64), mask=~whole)
 
     def optional(self, name: str) -> Float64Array1D:
         """Return a column as numbers, or NaN throughout where there is no such column."""
@@ -82,7 +93,8 @@ class Cells:
             cell = str(self.raw.frame[name].iloc[row])[:40]
             self.note(int(row), f"{name} is not a time: {cell!r}")
         filled = parsed.fillna(pd.Timestamp(0, tz="UTC")).dt.tz_localize(None)
-        return filled.to_numpy().astype("datetime64[us]").astype(np.int64)
+        moments: Int64Array1D = filled.to_numpy().astype("datetime64[us]").astype(np.int64)
+        return moments
 
     def note(self, row: int, problem: str) -> None:
         """Note a row's problem; the first one stands."""
@@ -124,6 +136,8 @@ class Cells:
 def _arrow(name: str, column: Any) -> pa.Array:
     if name in ("ts", "available_at"):
         return pa.array(np.asarray(column, dtype=np.int64)).cast(TIMESTAMP)
+    if isinstance(column, pa.Array):
+        return column
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
         return pa.array(column, from_pandas=True)
     return pa.array(column)

@@ -92,7 +92,9 @@ def _content(path: Path, magic: bytes) -> bytes:
             with gzip.open(path) as file:
                 content = file.read(LARGEST_FILE + 1)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InputError(f"{path}: the gz file is damaged or cut off; fetch it again") from error
+            raise InputError(
+                f"{path}: the gz file is damaged or cut off; fetch it again"
+            ) from error
     else:
         with path.open("rb") as raw:
             content = raw.read(LARGEST_FILE + 1)
@@ -112,8 +114,13 @@ def _unzip(path: Path) -> bytes:
             if inner.is_absolute() or ".." in inner.parts:
                 raise InputError(f"{path}: the file name inside climbs out of its folder; refused")
             packed = max(member.compress_size, 1)
-            if member.file_size > LARGEST_FILE or member.file_size > packed * _LARGEST_RATIO + 2**20:
-                raise InputError(f"{path}: unpacks to {member.file_size} bytes; refused as a zip bomb")
+            if (
+                member.file_size > LARGEST_FILE
+                or member.file_size > packed * _LARGEST_RATIO + 2**20
+            ):
+                raise InputError(
+                    f"{path}: unpacks to {member.file_size} bytes; refused as a zip bomb"
+                )
             with archive.open(member) as file:
                 return file.read(member.file_size + 1)
     except (
@@ -187,7 +194,8 @@ def _csv(path: Path, content: bytes) -> RawTable:
     first_line = 2 if headed else 1
     total = table.num_rows + len(broken)
     lines = np.array(
-        [line for line in range(first_line, first_line + total) if line not in skipped], dtype=np.int64
+        [line for line in range(first_line, first_line + total) if line not in skipped],
+        dtype=np.int64,
     )
     if len(lines) != table.num_rows:
         lines = np.arange(first_line, first_line + table.num_rows, dtype=np.int64)

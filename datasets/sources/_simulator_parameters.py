@@ -30,7 +30,7 @@ def _count(default: int, unit: str, meaning: str) -> int:
     return field(default=default, metadata={"unit": unit, "meaning": meaning})
 
 
-def _other(default: Any, unit: str, meaning: str) -> Any:  # noqa: ANN401  # a field of any type
+def _other(default: Any, unit: str, meaning: str) -> Any:  # a field of any type
     return field(default=default, metadata={"unit": unit, "meaning": meaning})
 
 

@@ -107,7 +107,7 @@ def _klines(raw: RawTable, options: ImportOptions) -> list[Parsed]:
         columns |= {
             "volume": cells.numbers("volume"),
             "quote_volume": cells.numbers("quote_volume"),
-            "trades": pd.array(cells.numbers("count"), dtype="Int64"),
+            "trades": cells.counts("count"),
             "taker_buy_volume": cells.numbers("taker_buy_volume"),
             "taker_buy_quote_volume": cells.numbers("taker_buy_quote_volume"),
         }
@@ -150,9 +150,20 @@ def _metrics(raw: RawTable, options: ImportOptions) -> list[Parsed]:
     empty = int((~some).sum())
     notes = (f"{empty} rows have no ratios",) if empty else ()
     return [
-        Parsed(table="open_interest", rows=open_interest, recognised="Binance metrics", **common),
         Parsed(
-            table="positioning", rows=positioning, recognised="Binance metrics", notes=notes, **common
+            table="open_interest",
+            rows=open_interest,
+            recognised="Binance metrics",
+            venue=common["venue"],
+            symbol=common["symbol"],
+        ),
+        Parsed(
+            table="positioning",
+            rows=positioning,
+            recognised="Binance metrics",
+            notes=notes,
+            venue=common["venue"],
+            symbol=common["symbol"],
         ),
     ]
 
@@ -181,7 +192,9 @@ def _funding(raw: RawTable, options: ImportOptions) -> list[Parsed]:
 
 def _liquidations(raw: RawTable, options: ImportOptions) -> list[Parsed]:
     cells = Cells(raw)
-    symbol = str(cells.texts("symbol").iloc[0]) if "symbol" in raw.columns else _symbol(raw, options)
+    symbol = (
+        str(cells.texts("symbol").iloc[0]) if "symbol" in raw.columns else _symbol(raw, options)
+    )
     return _forced_orders(
         raw,
         options,
@@ -235,9 +248,11 @@ def _forced_orders(
     # Archives repeat rows exactly; a repeat is the same order, so it keeps the same key.
     whole = pd.concat([identity, raw.frame.reset_index(drop=True).astype(str)], axis=1)
     first = ~whole.duplicated()
-    columns["seq"] = (identity[first].groupby(list(identity.columns), dropna=False).cumcount()).reindex(
-        identity.index, fill_value=0
-    ).to_numpy(dtype=np.int64)
+    columns["seq"] = (
+        (identity[first].groupby(list(identity.columns), dropna=False).cumcount())
+        .reindex(identity.index, fill_value=0)
+        .to_numpy(dtype=np.int64)
+    )
     repeats = int((~first).sum())
     rows = cells.table(columns).filter(first.to_numpy())
     return [

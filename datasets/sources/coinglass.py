@@ -112,7 +112,7 @@ def _length(cells: Cells, ts: np.ndarray[Any, Any], options: ImportOptions) -> i
 
 
 def _open_interest(raw: RawTable, options: ImportOptions) -> list[Parsed]:
-    column = next(c for c in ("oi_total_close", "oi_usd", "close") if c in raw.columns)
+    column: str = next(c for c in ("oi_total_close", "oi_usd", "close") if c in raw.columns)
     what = "open interest by bar, the close at the bar's end"
     values = {"oi_quote": column}
     return _series(raw, options, table="open_interest", values=values, what=what)
@@ -121,9 +121,7 @@ def _open_interest(raw: RawTable, options: ImportOptions) -> list[Parsed]:
 def _open_interest_snapshots(raw: RawTable, options: ImportOptions) -> list[Parsed]:
     what = "open interest snapshots by venue"
     values = {"oi_quote": "oi_usd"}
-    return _series(
-        raw, options, table="open_interest", values=values, what=what, stamped="moment"
-    )
+    return _series(raw, options, table="open_interest", values=values, what=what, stamped="moment")
 
 
 def _funding(raw: RawTable, options: ImportOptions) -> list[Parsed]:

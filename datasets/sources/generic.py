@@ -64,7 +64,9 @@ def _bars(raw: RawTable, options: ImportOptions) -> list[Parsed]:
 def _invented(raw: RawTable) -> np.ndarray[Any, np.dtype[np.bool_]]:
     if "gap_filled" not in raw.columns:
         return np.zeros(len(raw.frame), dtype=bool)
-    return raw.frame["gap_filled"].astype(str).str.strip().str.lower().isin(["true", "1"]).to_numpy()
+    return (
+        raw.frame["gap_filled"].astype(str).str.strip().str.lower().isin(["true", "1"]).to_numpy()
+    )
 
 
 def _volumes(cells: Cells, columns: dict[str, Any], *, long_names: bool) -> list[str]:
@@ -170,7 +172,7 @@ def parse_named(raw: RawTable, options: ImportOptions) -> list[Parsed]:
     InputError
         If the table or a column is unknown, or a required column is not named.
     """
-    if options.table not in TABLES:
+    if options.table is None or options.table not in TABLES:
         raise InputError(f"--table must be one of {', '.join(TABLES)}")
     table = TABLES[options.table]
     derived = {"available_at", "seq"}
@@ -198,7 +200,7 @@ def parse_named(raw: RawTable, options: ImportOptions) -> list[Parsed]:
         if pa.types.is_string(f.type):
             columns[f.name] = cells.texts(names[f.name]).to_numpy(dtype=object)
         elif pa.types.is_integer(f.type):
-            columns[f.name] = pd.array(np.round(cells.numbers(names[f.name])), dtype="Int64")
+            columns[f.name] = cells.counts(names[f.name])
         else:
             columns[f.name] = cells.numbers(names[f.name])
     if options.percent and "rate" in columns:
@@ -207,7 +209,9 @@ def parse_named(raw: RawTable, options: ImportOptions) -> list[Parsed]:
         columns["available_at"] = cells.times("available_at", options.time_unit)[0]
     if table.name == "liquidations" and "seq" not in columns:
         identity = pd.DataFrame({n: columns[n] for n in ("ts", "side", "price") if n in columns})
-        columns["seq"] = identity.groupby(list(identity.columns), dropna=False).cumcount().to_numpy()
+        columns["seq"] = (
+            identity.groupby(list(identity.columns), dropna=False).cumcount().to_numpy()
+        )
     return [
         Parsed(
             table=table.name,
@@ -229,7 +233,9 @@ def broken_rows(parsed: Parsed, raw: RawTable) -> Parsed:
         {
             "ts": pa.nulls(len(lines), TIMESTAMP),
             LINE: pa.array(lines, pa.int64()),
-            "_problem": [f"another number of cells than the header: {text[:60]!r}" for text in texts],
+            "_problem": [
+                f"another number of cells than the header: {text[:60]!r}" for text in texts
+            ],
         }
     )
     rows = pa.concat_tables([parsed.rows, extra], promote_options="default")

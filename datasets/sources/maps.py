@@ -60,7 +60,9 @@ def _moment(path: Path, options: ImportOptions) -> int:
     try:
         moment = pd.Timestamp(text)
     except ValueError:
-        raise InputError(f"--at {text!r} is not a moment: write for example 2026-03-03T12:02") from None
+        raise InputError(
+            f"--at {text!r} is not a moment: write for example 2026-03-03T12:02"
+        ) from None
     moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
     return int(moment.value // 1000) if moment.unit == "ns" else int(moment.as_unit("us").value)
 
@@ -174,9 +176,9 @@ def _coinglass_map(path: Path, levels: dict[str, Any], options: ImportOptions) -
         short=prices > float(price),
         model="coinglass map",
     )
-    rows = rows.group_by(["ts", "available_at", "side", "price_low", "price_high", "model"]).aggregate(
-        [("notional", "sum"), (LINE, "min")]
-    )
+    rows = rows.group_by(
+        ["ts", "available_at", "side", "price_low", "price_high", "model"]
+    ).aggregate([("notional", "sum"), (LINE, "min")])
     rows = rows.rename_columns(
         [name.removesuffix("_sum").removesuffix("_min") for name in rows.column_names]
     )

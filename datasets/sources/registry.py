@@ -18,7 +18,16 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     *coinglass.LAYOUTS,
     *generic.LAYOUTS,
 )
-SOURCES: Final = (AUTO, "binance", "coinglass", "coinank", "coinalyze", "hyperliquid", "tardis", "generic")
+SOURCES: Final = (
+    AUTO,
+    "binance",
+    "coinglass",
+    "coinank",
+    "coinalyze",
+    "hyperliquid",
+    "tardis",
+    "generic",
+)
 _JSON_SOURCES: Final = frozenset({"coinglass", "coinank", "coinalyze"})
 
 
@@ -52,7 +61,11 @@ def parse_file(path: Path, *, source: str = AUTO, options: ImportOptions) -> lis
     if options.table is not None and options.columns:
         return _with_broken(generic.parse_named(raw, options), raw)
     for layout in LAYOUTS:
-        if source in (AUTO, layout.source, "generic" if layout.source == "coinglass" else "") and layout.fits(raw):
+        if source in (
+            AUTO,
+            layout.source,
+            "generic" if layout.source == "coinglass" else "",
+        ) and layout.fits(raw):
             return _with_broken(layout.read(raw, options), raw)
     if options.table is not None:
         return _with_broken(generic.parse_named(raw, options), raw)
