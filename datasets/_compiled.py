@@ -3,11 +3,18 @@
 numba ships no type stubs; this wrapper keeps the compiled functions' own annotations visible to
 the type checker, and the compiler's options the same everywhere. ``fastmath`` stays off: results
 must be equal to the last bit between the backtrader run, the replay and a truncated history.
+
+numba's disk cache looks at the file in which a function stands and not at the compiled functions that
+it calls from other files; here the stamp covers all of the package's sources, so that an edited
+helper is never run stale.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import numba
@@ -18,5 +25,19 @@ R = TypeVar("R")
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` with numba in nopython mode, cached on disk; division follows IEEE 754."""
-    wrapped: Callable[P, R] = numba.njit(cache=True, error_model="numpy")(function)
+    dispatcher = numba.njit(cache=True, error_model="numpy")(function)
+    cache_file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if hasattr(cache_file, "_source_stamp"):
+        cache_file._source_stamp = (cache_file._source_stamp, _sources_stamp())
+    wrapped: Callable[P, R] = dispatcher
     return wrapped
+
+
+@cache
+def _sources_stamp() -> str:
+    digest = hashlib.sha256()
+    here = Path(__file__).parent
+    for folder in (here, here.parent / "strategies"):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -16,7 +16,8 @@ from ._compiled import compiled
 from .map_features import (
     TIER_FIELDS,
     Float64Array2D,
-    measure_side,
+    MeasureSettings,
+    measure,
 )
 from .panel import BoolArray1D, Float64Array1D, Int64Array1D
 
@@ -57,11 +58,7 @@ class KernelSettings(NamedTuple):
     entry_points: int
     fallback_survival: float
     fallback_warm_up_bars: float
-    window_bins: tuple[Int64Array1D, Int64Array1D]
-    mean_bins: tuple[int, int]
-    reach_bins: tuple[int, int]
-    gap_bins: int
-    density_multiple: float
+    measuring: MeasureSettings
 
 
 class Book(NamedTuple):
@@ -297,7 +294,7 @@ def accumulate(
     settings: KernelSettings,
     tiers_kept: int,
     snapshot_bars: Int64Array1D,
-    record_classes: bool,
+    record_classes: bool,  # noqa: FBT001  # compiled code takes arguments by position
 ) -> tuple[KernelOutput, Book]:
     """Run the map over all bars.
 
@@ -322,7 +319,7 @@ def accumulate(
     bins = len(settings.bin_prices)
     book = empty_book(classes, bins)
     output = KernelOutput(
-        np.zeros((2, bars, len(settings.window_bins[0]))),
+        np.zeros((2, bars, len(settings.measuring.window_bins[0]))),
         np.full((2, bars, tiers_kept, TIER_FIELDS), np.nan),
         np.zeros((2, bars)),
         np.zeros((2, bars)),
@@ -360,21 +357,9 @@ def accumulate(
         price_bin -= settings.first_bin
         for side in range(2):
             output.book[side, bar] = book.total[side]
-            measure_side(
-                book.value[side],
-                book.scale[side],
-                price_bin,
-                1 if side == SHORT else -1,
-                settings.window_bins[side],
-                settings.mean_bins[side],
-                settings.reach_bins[side],
-                settings.gap_bins,
-                settings.density_multiple,
-                settings.bin_prices,
-                settings.bin_width,
-                output.sums[side, bar],
-                output.tiers[side, bar],
-            )
+        measure(
+            book.value, book.scale, price_bin, settings.measuring, output.sums, output.tiers, bar
+        )
         if next_snapshot < len(snapshot_bars) and snapshot_bars[next_snapshot] == bar:
             for side in range(2):
                 for position in range(bins):

@@ -27,7 +27,7 @@ from .liquidation_map import (
     picture,
     snapshot_bars,
 )
-from .map_features import TIER_FIELDS, Float64Array2D, features_from_arrays, measure_side
+from .map_features import TIER_FIELDS, Float64Array2D, features_from_arrays, measure
 from .naming import HOUR_US
 from .panel import Float64Array1D, Int64Array1D, Panel
 
@@ -149,7 +149,7 @@ def _follow(
 ) -> tuple[np.ndarray, np.ndarray, Float64Array2D, np.ndarray]:
     bars = len(market.close)
     bins = len(settings.bin_prices)
-    sums = np.full((2, bars, len(settings.window_bins[0])), np.nan)
+    sums = np.full((2, bars, len(settings.measuring.window_bins[0])), np.nan)
     tiers = np.full((2, bars, tiers_kept, TIER_FIELDS), np.nan)
     predicted = np.full((2, bars), np.nan)
     fine = np.zeros((2, len(snapshot_at), bins), np.float32)
@@ -179,22 +179,7 @@ def _follow(
         if current >= 0:
             price_bin = int(np.floor(np.log(market.close[bar]) / settings.bin_width))
             price_bin -= settings.first_bin
-            for side in range(2):
-                measure_side(
-                    book.value[side],
-                    1.0,
-                    price_bin,
-                    1 if side == SHORT else -1,
-                    settings.window_bins[side],
-                    settings.mean_bins[side],
-                    settings.reach_bins[side],
-                    settings.gap_bins,
-                    settings.density_multiple,
-                    settings.bin_prices,
-                    settings.bin_width,
-                    sums[side, bar],
-                    tiers[side, bar],
-                )
+            measure(book.value, book.scale, price_bin, settings.measuring, sums, tiers, bar)
         if next_snapshot < len(snapshot_at) and snapshot_at[next_snapshot] == bar:
             for side in range(2):
                 for position in range(bins):

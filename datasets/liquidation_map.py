@@ -27,7 +27,7 @@ from ._map_kernel import KernelSettings, MarketArrays, accumulate
 from .errors import InputError
 from .instruments import Instrument
 from .liquidation_price import liquidation_price
-from .map_features import MapFeatures, MapSnapshots, features_from_arrays
+from .map_features import MapFeatures, MapSnapshots, MeasureSettings, features_from_arrays
 from .naming import DAY_US, HOUR_US
 from .panel import Float64Array1D, Int64Array1D, Panel
 
@@ -174,7 +174,7 @@ def build_map(
     offsets = leverage_offsets(parameters, instrument)
     settings = kernel_settings(panel, parameters, offsets)
     kept = snapshot_bars(len(panel), snapshots)
-    output, _ = accumulate(market, settings, parameters.tiers_kept, kept, False)
+    output, _ = accumulate(market, settings, parameters.tiers_kept, kept, False)  # noqa: FBT003
     observed = bool(panel.oi_observed.any())
     features = features_from_arrays(
         parameters.windows,
@@ -231,25 +231,30 @@ def kernel_settings(panel: Panel, parameters: MapParameters, offsets: np.ndarray
         lambda distance: max(int(np.log1p(distance) / width), 1),
         lambda distance: max(int(-np.log1p(-distance) / width), 1),
     ]
+    bin_prices = np.exp((np.arange(first_bin, last_bin + 1) + 0.5) * width)
     bars_in_half_life = parameters.half_life_hours * HOUR_US / panel.bar_us
     return KernelSettings(
         offsets=offsets,
         mix=np.array([parameters.mix, parameters.mix]),
         bin_width=width,
         first_bin=first_bin,
-        bin_prices=np.exp((np.arange(first_bin, last_bin + 1) + 0.5) * width),
+        bin_prices=bin_prices,
         churn=parameters.churn,
         entry_points=parameters.entry_points,
         fallback_survival=float(0.5 ** (1.0 / bars_in_half_life)),
         fallback_warm_up_bars=bars_in_half_life,
-        window_bins=(
-            np.array([bins_of[0](window) for window in parameters.windows], dtype=np.int64),
-            np.array([bins_of[1](window) for window in parameters.windows], dtype=np.int64),
+        measuring=MeasureSettings(
+            window_bins=(
+                np.array([bins_of[0](window) for window in parameters.windows], dtype=np.int64),
+                np.array([bins_of[1](window) for window in parameters.windows], dtype=np.int64),
+            ),
+            mean_bins=(bins_of[0](_MEAN_DISTANCE), bins_of[1](_MEAN_DISTANCE)),
+            reach_bins=(bins_of[0](parameters.tier_reach), bins_of[1](parameters.tier_reach)),
+            gap_bins=round(parameters.tier_gap / width),
+            density_multiple=parameters.tier_density,
+            bin_prices=bin_prices,
+            bin_width=width,
         ),
-        mean_bins=(bins_of[0](_MEAN_DISTANCE), bins_of[1](_MEAN_DISTANCE)),
-        reach_bins=(bins_of[0](parameters.tier_reach), bins_of[1](parameters.tier_reach)),
-        gap_bins=int(round(parameters.tier_gap / width)),
-        density_multiple=parameters.tier_density,
     )
 
 
@@ -258,6 +263,7 @@ def _finite_extreme(values: Float64Array1D, pick: np.ufunc | object) -> float:
 
 
 def market_arrays(panel: Panel) -> MarketArrays:
+    """Return the columns that the kernel reads; the mark price sweeps where it is known."""
     return MarketArrays(
         sweep_high=np.where(np.isfinite(panel.mark_high), panel.mark_high, panel.high),
         sweep_low=np.where(np.isfinite(panel.mark_low), panel.mark_low, panel.low),

@@ -1,6 +1,6 @@
 """What is read off a liquidation map at each bar, whoever made the map.
 
-One compiled function, `measure_side`, walks away from price over log-price bins and returns the sums
+One compiled function, `measure`, walks away from price over log-price bins and returns the sums
 within the windows and the ladder of dense tiers. Our own kernel and imported snapshots both go
 through it, so that a strategy cannot tell them apart and a report can compare them.
 """
@@ -8,7 +8,7 @@ through it, so that a strategy cannot tell them apart and a report can compare t
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,38 +176,17 @@ def features_from_arrays(
     )
 
 
-@compiled
-def measure_side(  # noqa: C901  # one pass over the bins; parts would cost a call each
-    notional: Float64Array1D,
-    scale: float,
-    price_bin: int,
-    direction: int,
-    window_bins: Int64Array1D,
-    mean_bins: int,
-    reach_bins: int,
-    gap_bins: int,
-    density_multiple: float,
-    bin_prices: Float64Array1D,
-    bin_width: float,
-    sums: Float64Array1D,
-    tiers: Float64Array2D,
-) -> None:
-    """Fill one bar's window sums and tiers on one side of price.
+class MeasureSettings(NamedTuple):
+    """How a map is measured; pairs are by side, shorts first, since bins are of the log price.
 
-    Parameters
+    Attributes
     ----------
-    notional : ndarray of float64, shape (B,)
-        Value by bin, quote, in units of `scale`.
-    scale : float
-        Factor from stored to true values.
-    price_bin : int
-        Bin of the close; it belongs to neither side.
-    direction : int
-        1 walks up from price, -1 down.
-    window_bins : ndarray of int64, shape (W,)
+    window_bins : tuple of ndarray of int64, shape (W,)
         Number of bins within each window, increasing.
-    mean_bins, reach_bins : int
-        Bins over which the mean density is taken; bins within which tiers are looked for.
+    mean_bins : tuple of int
+        Bins over which the map's mean density is taken, on both sides of price together.
+    reach_bins : tuple of int
+        Bins within which tiers are looked for.
     gap_bins : int
         Thin bins that may lie inside a tier.
     density_multiple : float
@@ -216,67 +195,148 @@ def measure_side(  # noqa: C901  # one pass over the bins; parts would cost a ca
         Middle of each bin, quote per base.
     bin_width : float
         Width of a bin in log price.
-    sums : ndarray of float64, shape (W,), output
-    tiers : ndarray of float64, shape (K, TIER_FIELDS), output; must come filled with NaN
     """
-    room = len(notional) - 1 - price_bin if direction > 0 else price_bin
-    total = 0.0
-    position = 1
-    mean_total = 0.0
-    mean_done = False
-    for window in range(len(window_bins)):
-        end = window_bins[window]
-        if not mean_done and mean_bins <= end:
-            stop = min(mean_bins, room)
-            while position <= stop:
-                total += notional[price_bin + direction * position]
-                position += 1
-            mean_total = total
-            mean_done = True
-        stop = min(end, room)
-        while position <= stop:
-            total += notional[price_bin + direction * position]
-            position += 1
-        sums[window] = total * scale
-    if not mean_done:
-        stop = min(mean_bins, room)
-        while position <= stop:
-            total += notional[price_bin + direction * position]
-            position += 1
-        mean_total = total
-    threshold = density_multiple * mean_total / mean_bins
-    if threshold <= 0.0:
-        return
 
-    half = np.exp(0.5 * bin_width)
+    window_bins: tuple[Int64Array1D, Int64Array1D]
+    mean_bins: tuple[int, int]
+    reach_bins: tuple[int, int]
+    gap_bins: int
+    density_multiple: float
+    bin_prices: Float64Array1D
+    bin_width: float
+
+
+@compiled
+def measure(
+    value: Float64Array2D,
+    scale: Float64Array1D,
+    price_bin: int,
+    settings: MeasureSettings,
+    sums: NDArray[np.float64],
+    tiers: NDArray[np.float64],
+    bar: int,
+) -> None:
+    """Fill one bar's window sums and tiers on both sides of price.
+
+    Parameters
+    ----------
+    value : ndarray of float64, shape (2, B)
+        Value by bin, quote, in units of `scale`; shorts first.
+    scale : ndarray of float64, shape (2,)
+        Factor from stored to true values.
+    price_bin : int
+        Bin of the close; it belongs to neither side.
+    settings : MeasureSettings
+    sums : ndarray of float64, shape (2, n, W), output
+    tiers : ndarray of float64, shape (2, n, K, TIER_FIELDS), output; must come filled with NaN
+    bar : int
+        The row to fill.
+    """
+    within = 0.0
+    for side in range(2):
+        direction = 1 if side == 0 else -1
+        within += scale[side] * _sum_windows(
+            value[side],
+            scale[side],
+            price_bin,
+            direction,
+            settings.window_bins[side],
+            settings.mean_bins[side],
+            sums[side, bar],
+        )
+    mean = within / (settings.mean_bins[0] + settings.mean_bins[1])
+    if mean <= 0.0:
+        return
+    for side in range(2):
+        threshold = settings.density_multiple * mean / scale[side]
+        direction = 1 if side == 0 else -1
+        _find_tiers(
+            value[side],
+            scale[side],
+            threshold,
+            price_bin,
+            direction,
+            side,
+            settings,
+            tiers[side, bar],
+        )
+
+
+@compiled
+def _sum_windows(
+    value: Float64Array1D,
+    scale: float,
+    price_bin: int,
+    direction: int,
+    window_bins: Int64Array1D,
+    mean_bins: int,
+    sums: Float64Array1D,
+) -> float:
+    """Fill the sums within the windows and return the stored sum within `mean_bins`."""
+    room = len(value) - 1 - price_bin if direction > 0 else price_bin
+    total = 0.0
+    within = 0.0
+    position = 1
+    for window in range(len(window_bins) + 1):
+        last = window == len(window_bins)
+        end = min(mean_bins if last else window_bins[window], room)
+        if position <= mean_bins <= end:
+            while position <= mean_bins:
+                total += value[price_bin + direction * position]
+                position += 1
+            within = total
+        while position <= end:
+            total += value[price_bin + direction * position]
+            position += 1
+        if not last:
+            sums[window] = total * scale
+        if end < mean_bins:
+            within = total
+    return within
+
+
+@compiled
+def _find_tiers(
+    value: Float64Array1D,
+    scale: float,
+    threshold: float,
+    price_bin: int,
+    direction: int,
+    side: int,
+    settings: MeasureSettings,
+    tiers: Float64Array2D,
+) -> None:
+    """Fill the nearest tiers: runs of bins of at least `threshold`, thin stretches bridged."""
+    room = len(value) - 1 - price_bin if direction > 0 else price_bin
+    half = np.exp(0.5 * settings.bin_width)
     found = 0
     first = 0
     last = 0
     peak = 0
     inside = 0.0
     pending = 0.0
-    stop = min(reach_bins, room)
+    stop = min(settings.reach_bins[side], room)
     for step in range(1, stop + 1):
-        value = notional[price_bin + direction * step]
-        if value >= threshold:
+        here = value[price_bin + direction * step]
+        if here >= threshold:
             if first == 0:
                 first = step
                 peak = step
                 inside = 0.0
                 pending = 0.0
-            inside += pending + value
+            inside += pending + here
             pending = 0.0
             last = step
-            if value > notional[price_bin + direction * peak]:
+            if here > value[price_bin + direction * peak]:
                 peak = step
         elif first:
-            pending += value
-        if first and (step - last > gap_bins or step == stop):
-            near = bin_prices[price_bin + direction * first]
-            far = bin_prices[price_bin + direction * last]
+            pending += here
+        if first and (step - last > settings.gap_bins or step == stop):
+            near = settings.bin_prices[price_bin + direction * first]
+            far = settings.bin_prices[price_bin + direction * last]
             tiers[found, _LOWER] = min(near, far) / half
             tiers[found, _UPPER] = max(near, far) * half
-            tiers[found, _PEAK] = bin_prices[price_bin + direction * peak]
+            tiers[found, _PEAK] = settings.bin_prices[price_bin + direction * peak]
             tiers[found, _NOTIONAL] = inside * scale
             found += 1
             first = 0

@@ -126,5 +126,5 @@ def _overlaps(path: Path, start_us: int | None, end_us: int | None) -> bool:
     year = path.parent.name.removeprefix("year=")
     month = np.datetime64(f"{year}-{path.stem.removeprefix('month=')}", "M")
     first = int(month.astype("datetime64[us]").astype(np.int64))
-    next_first = int((month + 1).astype("datetime64[us]").astype(np.int64))
+    next_first = int((month + np.timedelta64(1, "M")).astype("datetime64[us]").astype(np.int64))
     return (start_us is None or start_us < next_first) and (end_us is None or first < end_us)

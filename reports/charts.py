@@ -1,15 +1,14 @@
 """The charts of a backtest report: Bokeh figures with one time axis.
 
-The page carries every bar once, packed; what is drawn is at most some two thousand candles, summed up
-in the browser for the stretch that is looked at (``page.js``). BokehJS comes out of the installed
-wheel, so the page needs no network and the repository holds no library.
+The page carries every bar once, packed; what is drawn is at most some hundred candles, summed up in the
+browser for the stretch that is looked at (``page.js``). BokehJS comes out of the installed wheel, so
+the page needs no network and the repository holds no library. Colours are set here for paper and
+changed by the page for a dark screen.
 """
 
 from __future__ import annotations
 
-import base64
-import gzip
-import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from bokeh.models import (
     CrosshairTool,
     DatetimeTickFormatter,
     HoverTool,
+    LinearColorMapper,
     NumeralTickFormatter,
     PanTool,
     Range1d,
@@ -31,15 +31,21 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 from ..datasets.panel import Float64Array1D
+from .formatting import price_places
 from .heatmap import HeatmapImage, heatmap_image
+from .packing import PRICES, overview, packed_columns
+from .performance import buy_and_hold_costs
 from .run_record import RunRecord
 
-UP: Final = "#1a7f64"
-DOWN: Final = "#c0392b"
-ACCENT: Final = "#2f6fde"
+INK: Final = "#1d2530"
+PAPER: Final = "#ffffff"
+WON: Final = "#0b7a4b"
+LOST: Final = "#c4262e"
+TIER: Final = "#a3199b"
+LINE: Final = "#2258b8"
 NEUTRAL: Final = "#7f8c9a"
-_DRAWN: Final = 1500
-_CANDLE_SHARE: Final = 0.7
+_DRAWN: Final = 700
+_TIME_FORMAT: Final = "%Y-%m-%d %H:%M"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,130 +67,102 @@ class Charts:
     heatmap: HeatmapImage | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What all charts of a page have in common."""
+
+    source: ColumnDataSource
+    time: Range1d
+    cursor: Span
+    price_format: str
+
+
 def build_charts(record: RunRecord) -> Charts:
     """Return the charts of a run."""
-    bars = record.bars.to_pandas()
-    when = _milliseconds(bars["ts"])
-    step = float(np.median(np.diff(when))) if len(when) > 1 else 60_000.0
-    shared = Range1d(float(when[0]), float(when[-1] + step), name="time")
-    groups = _groups(len(bars))
-    first = groups[0]
+    when = milliseconds(record.bars["ts"].to_pandas())
+    step = float(np.min(np.diff(when))) if len(when) > 1 else 60_000.0
+    columns = _columns(record)
+    source = ColumnDataSource(overview(columns, when, step=step, drawn=_DRAWN), name="bars")
+    places = price_places(record.about["instrument"]["tick"], float(columns["high"].max()))
+    shared = _Shared(
+        source=source,
+        time=Range1d(float(when[0]), float(when[-1] + step), name="time"),
+        cursor=Span(dimension="height", line_color=NEUTRAL, line_alpha=0.6),
+        price_format="0,0." + "0" * places if places else "0,0",
+    )
     heatmap = heatmap_image(record.snapshots)
-    columns = {name: bars[name].to_numpy(dtype=np.float64) for name in _SERIES}
-    columns["equity"] = record.equity["equity"].to_numpy()
-    peaks = np.maximum.accumulate(
-        np.concatenate([[record.about["summary"]["cash"]], columns["equity"]])
-    )
-    columns["drawdown"] = 100.0 * (columns["equity"] / peaks[1:] - 1.0)
-    columns["funding_rate"] = 1e4 * columns["funding_rate"]
-    source = ColumnDataSource(_overview(columns, when, groups, step), name="bars")
-    figures = {"price": _price(record, source, shared, heatmap, bars)}
+    figures = {"price": _price(record, shared, heatmap, columns)}
     if np.isfinite(columns["imbalance"]).any():
-        figures["imbalance"] = _imbalance(source, shared)
-    figures["equity"] = _line("equity", source, shared, height=190, label="Equity (quote)")
-    figures["drawdown"] = _line(
-        "drawdown", source, shared, height=130, label="Drawdown (%)", area=True, places="0.0"
-    )
+        figures["imbalance"] = _imbalance(shared)
+    figures["equity"] = _equity(shared)
+    figures["drawdown"] = _line("drawdown", shared, height=150, label="Drawdown (%)", area=True)
     if np.isfinite(columns["funding_rate"]).any():
         figures["funding"] = _line(
-            "funding_rate", source, shared, height=120, label="Funding (bp)", places="0.0"
+            "funding_rate", shared, height=150, label="Funding (bp)", places="0.[00]"
         )
     if np.isfinite(columns["oi_base"]).any():
         figures["open_interest"] = _line(
-            "oi_base", source, shared, height=130, label="Open interest (coins)", places="0.0a"
+            "oi_base", shared, height=150, label="OI (coins)", places="0.[00]a"
         )
     data = {
         "step": step,
-        "drawn": _DRAWN,
-        "first": int(first),
-        "columns": _packed(columns, when, step),
+        "cash": record.about["summary"]["cash"],
+        "columns": packed_columns(columns, when, step=step),
     }
     return Charts(figures=figures, data=data, heatmap=heatmap)
 
 
-_SERIES: Final = ("open", "high", "low", "close", "imbalance", "funding_rate", "oi_base")
+def milliseconds(moments: pd.Series[Any]) -> Float64Array1D:
+    """Return moments in UTC milliseconds, as browsers count."""
+    return moments.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.float64)
 
 
-def _milliseconds(moments: pd.Series[Any]) -> Float64Array1D:
-    milliseconds = moments.dt.tz_localize(None).to_numpy().astype("datetime64[ms]")
-    return np.asarray(milliseconds.astype(np.float64))
-
-
-def _groups(bars: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the first bar of each candle that is drawn when all of the data is seen."""
-    factor = max(-(-bars // _DRAWN), 1)
-    return np.arange(0, bars, factor, dtype=np.int64)
-
-
-def _overview(
-    columns: dict[str, Float64Array1D], when: Float64Array1D, groups: Any, step: float
-) -> dict[str, Any]:
-    last = np.append(groups[1:], len(when)) - 1
-    out = {
-        "t": when[groups],
-        "mid": (when[groups] + when[last] + step) / 2.0,
-        "width": (when[last] + step - when[groups]) * _CANDLE_SHARE,
-        "open": columns["open"][groups],
-        "high": np.maximum.reduceat(columns["high"], groups),
-        "low": np.minimum.reduceat(columns["low"], groups),
-        "close": columns["close"][last],
-        "drawdown": np.minimum.reduceat(columns["drawdown"], groups),
+def _columns(record: RunRecord) -> dict[str, Float64Array1D]:
+    """Return what is drawn of each bar; drawdown in percent, funding in basis points."""
+    bars, about = record.bars, record.about
+    names = (*PRICES, "imbalance", "funding_rate", "oi_base")
+    columns = {name: bars[name].to_numpy().astype(np.float64) for name in names}
+    cash = about["summary"]["cash"]
+    equity = record.equity["equity"].to_numpy()
+    peaks = np.maximum.accumulate(np.concatenate([[cash], equity]))[1:]
+    taker_fee = next((c["value"] for c in about["costs"] if c["name"] == "taker_fee"), 0.0)
+    paid = buy_and_hold_costs(bars, taker_fee=taker_fee)
+    with np.errstate(invalid="ignore"):
+        columns["imbalance"][~(np.isfinite(columns["imbalance"]) & (columns["imbalance"] > 0))] = (
+            np.nan
+        )
+    columns["funding_rate"] *= 1e4
+    return {
+        **columns,
+        "equity": equity,
+        "drawdown": 100.0 * (equity / peaks - 1.0),
+        "hold": cash * (columns["close"] / columns["open"][0] - paid),
+        "hold_cost": paid,
     }
-    for name in ("imbalance", "funding_rate", "oi_base", "equity"):
-        out[name] = columns[name][last]
-    out["colour"] = np.where(out["close"] >= out["open"], UP, DOWN).tolist()
-    return out
 
 
-def _packed(
-    columns: dict[str, Float64Array1D], when: Float64Array1D, step: float
-) -> dict[str, dict[str, Any]]:
-    """Return each column as differences of whole numbers, compressed; NaN is the smallest number."""
-    packed = {"t": _pack(when / step - when[0] / step, 1.0, np.round(when[0]))}
-    for name, values in columns.items():
-        finite = values[np.isfinite(values)]
-        if name == "imbalance":
-            with np.errstate(divide="ignore"):
-                values = np.log(values)  # noqa: PLW2901  # even in the logarithm, as it is drawn
-            finite = values[np.isfinite(values)]
-        largest = float(np.max(np.abs(finite))) if len(finite) else 1.0
-        packed[name] = _pack(values, max(largest, 1e-12) / 1e6, 0.0)
-    return packed
-
-
-_MISSING: Final = -(2**31)
-
-
-def _pack(values: Float64Array1D, unit: float, start: float) -> dict[str, Any]:
-    finite = np.isfinite(values)
-    whole = np.where(finite, np.round(np.where(finite, values, 0.0) / unit), 0.0).astype(np.int64)
-    carried = whole[np.maximum.accumulate(np.where(finite, np.arange(len(whole)), 0))]
-    steps = np.diff(carried, prepend=0)
-    steps[~finite] = _MISSING
-    raw = gzip.compress(
-        steps.astype("<i4").tobytes(), compresslevel=zlib.Z_BEST_COMPRESSION, mtime=0
-    )
-    return {"unit": unit, "start": start, "packed": base64.b64encode(raw).decode()}
-
-
-def _figure(shared: Range1d, *, height: int, label: str, name: str, **options: Any) -> Any:
-    wheel, pan = WheelZoomTool(dimensions="width"), PanTool(dimensions="width")
+def _figure(shared: _Shared, *, height: int, label: str, name: str, **options: Any) -> Any:
+    # Without the key, a wheel that scrolls the page would zoom whatever it passes.
+    wheel = WheelZoomTool(dimensions="width", modifiers={"ctrl": True})
+    pan, box = PanTool(dimensions="width"), BoxZoomTool(dimensions="width")
     plot = figure(
-        x_range=shared,
+        x_range=shared.time,
         height=height,
         sizing_mode="stretch_width",
         x_axis_type="datetime",
         toolbar_location="above" if name == "price" else None,
-        tools=[pan, wheel, BoxZoomTool(dimensions="width"), ResetTool()],
+        tools=[pan, box, wheel, ResetTool(), CrosshairTool(overlay=shared.cursor)],
         active_drag=pan,
-        active_scroll=None,
+        active_scroll=wheel,
         name=name,
-        min_border_left=68,
+        min_border_left=72,
+        min_border_right=12,
         output_backend="canvas",
         **options,
     )
     plot.toolbar.logo = None
     plot.yaxis.axis_label = label
+    plot.xaxis.axis_label = "UTC"
     plot.xaxis.formatter = DatetimeTickFormatter(
         minutes="%d %b %H:%M", hourmin="%d %b %H:%M", hours="%d %b %H:%M", days="%d %b %Y",
         months="%b %Y", years="%Y",
@@ -194,29 +172,25 @@ def _figure(shared: Range1d, *, height: int, label: str, name: str, **options: A
     plot.border_fill_color = None
     plot.outline_line_color = None
     plot.grid.grid_line_alpha = 0.35
-    if name == "price":
-        plot.xaxis.axis_label = "Time (UTC)"
-    plot.add_tools(CrosshairTool(dimensions="height", line_alpha=0.4))
     return plot
 
 
 def _price(
     record: RunRecord,
-    source: ColumnDataSource,
-    shared: Range1d,
+    shared: _Shared,
     heatmap: HeatmapImage | None,
-    bars: pd.DataFrame,
+    columns: dict[str, Float64Array1D],
 ) -> Any:
-    low, high = float(bars["low"].min()), float(bars["high"].max())
+    low, high = float(columns["low"].min()), float(columns["high"].max())
     margin = 0.06 * (high - low) or 0.01 * high
     plot = _figure(
         shared,
-        height=460,
+        height=480,
         label="Price (quote per coin)",
         name="price",
         y_range=Range1d(low - margin, high + margin, name="price range"),
     )
-    plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[00]")
+    plot.yaxis.formatter = NumeralTickFormatter(format=shared.price_format)
     if heatmap is not None:
         plot.image_url(
             url=[heatmap.url],
@@ -227,119 +201,172 @@ def _price(
             anchor="top_left",
             level="image",
         )
-    plot.segment("mid", "high", "mid", "low", source=source, color="colour")
-    candles = plot.vbar("mid", "width", "open", "close", source=source, color="colour")
-    plot.add_tools(
-        HoverTool(
-            renderers=[candles],
-            tooltips=[
-                ("time", "@t{%Y-%m-%d %H:%M} UTC"),
-                ("open", "@open{0,0.00}"),
-                ("high", "@high{0,0.00}"),
-                ("low", "@low{0,0.00}"),
-                ("close", "@close{0,0.00}"),
-                ("imbalance", "@imbalance{0.00}"),
-            ],
-            formatters={"@t": "datetime"},
-            mode="vline",
-        )
-    )
+    candles = _candles(plot, shared)
+    price = shared.price_format
+    rows = [(name, f"@{name}{{{price}}}") for name in PRICES]
+    if np.isfinite(columns["imbalance"]).any():
+        rows.append(("imbalance", "@imbalance{0.00}"))
+    plot.add_tools(_hover([candles], [("from", f"@t{{{_TIME_FORMAT}}} UTC"), *rows], "@t"))
     if record.trades.num_rows:
-        _add_trades(plot, record)
+        _add_trades(plot, record, price)
     return plot
 
 
-def _add_trades(plot: Any, record: RunRecord) -> None:
+def _candles(plot: Any, shared: _Shared) -> Any:
+    """Draw candles in ink, hollow where price rose: they stand out from both hues of the map."""
+    fill = LinearColorMapper(palette=[INK, PAPER], low=0.0, high=1.0, name="candles")
+    plot.segment("mid", "high", "mid", "low", source=shared.source, line_color=INK, name="ink")
+    return plot.vbar(
+        "mid",
+        "width",
+        "open",
+        "close",
+        source=shared.source,
+        fill_color={"field": "rose", "transform": fill},
+        line_color=INK,
+        name="ink",
+    )
+
+
+def _hover(renderers: Sequence[Any], rows: list[tuple[str, str]], *times: str) -> HoverTool:
+    formatters = dict.fromkeys(times, "datetime")
+    mode = "vline" if times == ("@t",) else "mouse"
+    return HoverTool(renderers=list(renderers), tooltips=rows, formatters=formatters, mode=mode)
+
+
+def _add_trades(plot: Any, record: RunRecord, price: str) -> None:
+    source = ColumnDataSource(_trade_columns(record), name="trades")
+    plot.quad(
+        "armed", "exit", "upper", "lower", source=source, fill_color=TIER, fill_alpha=0.16,
+        line_color=TIER, line_width=1.5,
+    )  # fmt: skip
+    for level, colour in (("stop", LOST), ("target", WON)):
+        plot.segment(
+            "entry", level, "exit", level, source=source, line_color=colour, line_dash="dashed",
+            line_width=1.5,
+        )  # fmt: skip
+    plot.segment(
+        "entry",
+        "entry_price",
+        "exit",
+        "exit_price",
+        source=source,
+        line_color="colour",
+        line_width=2,
+    )
+    marked = [
+        plot.scatter(
+            at, f"{at}_price", source=source, marker=marker, size=11, fill_color="colour",
+            line_color="white",
+        )
+        for at, marker in (("exit", "exit_marker"), ("entry", "entry_marker"))
+    ]  # fmt: skip
+    rows = [
+        ("trade", "@number, @side, left by @reason"),
+        ("entry", f"@entry{{{_TIME_FORMAT}}} at @entry_price{{{price}}}"),
+        ("exit", f"@exit{{{_TIME_FORMAT}}} at @exit_price{{{price}}}"),
+        ("tier", f"@lower{{{price}}} to @upper{{{price}}}, fuel @fuel{{0.00}} h"),
+        ("imbalance", "@imbalance{0.00}"),
+        ("net", "@net{+0,0.00}"),
+    ]
+    plot.add_tools(_hover(marked, rows, "@entry", "@exit"))
+
+
+def _trade_columns(record: RunRecord) -> dict[str, Any]:
     trades = record.trades.to_pandas()
-    entry, exit_ = _milliseconds(trades["entry_ts"]), _milliseconds(trades["exit_ts"])
-    armed = trades["armed_ts"].fillna(trades["entry_ts"])
     long = trades["direction"].to_numpy() > 0
     won = trades["net_pnl"].to_numpy() > 0
-    source = ColumnDataSource(
-        {
-            "entry": entry,
-            "exit": exit_,
-            "armed": _milliseconds(armed),
-            "entry_price": trades["entry_price"],
-            "exit_price": trades["exit_price"],
-            "lower": trades["tier_lower"],
-            "upper": trades["tier_upper"],
-            "number": trades["trade_id"],
-            "side": np.where(long, "long", "short").tolist(),
-            "marker": np.where(long, "triangle", "inverted_triangle").tolist(),
-            "colour": np.where(won, UP, DOWN).tolist(),
-            "reason": trades["exit_reason"],
-            "net": trades["net_pnl"],
-            "imbalance": trades["imbalance"],
-            "fuel": trades["tier_fuel"],
-        },
-        name="trades",
-    )
-    plot.quad(
-        "armed", "exit", "upper", "lower", source=source, fill_color=ACCENT, fill_alpha=0.18,
-        line_color=ACCENT, line_alpha=0.8, hover_fill_alpha=0.45,
-    )  # fmt: skip
-    plot.segment(
-        "entry", "entry_price", "exit", "exit_price", source=source, color="colour", line_width=2
-    )
-    markers = plot.scatter(
-        "entry", "entry_price", source=source, marker="marker", size=12, fill_color=ACCENT,
-        line_color="white",
-    )  # fmt: skip
-    exits = plot.scatter(
-        "exit", "exit_price", source=source, marker="x", size=10, line_width=3, line_color="colour"
-    )
-    plot.add_tools(
-        HoverTool(
-            renderers=[markers, exits],
-            tooltips=[
-                ("trade", "@number, @side, left by @reason"),
-                ("entry", "@entry{%Y-%m-%d %H:%M} at @entry_price{0,0.00}"),
-                ("exit", "@exit{%Y-%m-%d %H:%M} at @exit_price{0,0.00}"),
-                ("tier", "@lower{0,0.00} to @upper{0,0.00}, fuel @fuel{0.00} h"),
-                ("imbalance", "@imbalance{0.00}"),
-                ("net", "@net{+0,0.00}"),
-            ],
-            formatters={"@entry": "datetime", "@exit": "datetime"},
-        )
-    )
+    moments = {"entry": trades["entry_ts"], "exit": trades["exit_ts"]}
+    moments["armed"] = trades["armed_ts"].fillna(trades["entry_ts"])
+    plain = {
+        "number": "trade_id", "entry_price": "entry_price", "exit_price": "exit_price",
+        "lower": "tier_lower", "upper": "tier_upper", "stop": "stop_price", "target": "target_price",
+        "net": "net_pnl", "imbalance": "imbalance", "fuel": "tier_fuel",
+    }  # fmt: skip
+    return {
+        **{name: milliseconds(when) for name, when in moments.items()},
+        **{name: trades[column].to_numpy() for name, column in plain.items()},
+        "reason": trades["exit_reason"].fillna("").tolist(),
+        "side": np.where(long, "long", "short").tolist(),
+        "entry_marker": np.where(long, "triangle", "inverted_triangle").tolist(),
+        "exit_marker": np.where(won, "circle", "square_x").tolist(),
+        "colour": np.where(won, WON, LOST).tolist(),
+    }
 
 
-def _imbalance(source: ColumnDataSource, shared: Range1d) -> Any:
-    values = np.asarray(source.data["imbalance"])
-    finite = values[np.isfinite(values) & (values > 0)]
+def _imbalance(shared: _Shared) -> Any:
+    values = np.asarray(shared.source.data["imbalance"])
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min() / 1.2, finite.max() * 1.2) if len(finite) else (0.1, 10.0)
     plot = _figure(
         shared,
-        height=150,
+        height=180,
         label="Imbalance (ratio)",
         name="imbalance",
         y_axis_type="log",
-        y_range=Range1d(
-            float(finite.min() / 1.2) if len(finite) else 0.1,
-            float(finite.max() * 1.2) if len(finite) else 10.0,
-        ),
+        y_range=Range1d(min(float(low), 0.8), max(float(high), 1.25)),
     )
-    plot.line("mid", "imbalance", source=source, color=ACCENT)
+    plot.add_layout(
+        Span(
+            location=1.0, dimension="width", line_color=NEUTRAL, line_dash="dashed", line_width=1.5
+        )
+    )
+    line = plot.line("mid", "imbalance", source=shared.source, color=LINE, name="line")
     plot.yaxis.formatter = NumeralTickFormatter(format="0.[00]")
-    plot.add_layout(Span(location=1.0, dimension="width", line_color=NEUTRAL, line_dash="dashed"))
+    plot.add_tools(_line_hover(line, "imbalance", "0.00"))
+    return plot
+
+
+def _equity(shared: _Shared) -> Any:
+    plot = _line(
+        "equity", shared, height=240, label="Equity (quote)", legend="strategy, after costs"
+    )
+    plot.line(
+        "mid",
+        "hold",
+        source=shared.source,
+        color=NEUTRAL,
+        line_width=1.5,
+        line_dash="dashed",
+        legend_label="buy-and-hold (click to hide)",
+    )
+    plot.y_range.only_visible = True
+    plot.legend.location = "top_left"
+    plot.legend.orientation = "horizontal"
+    plot.legend.click_policy = "hide"
+    plot.legend.background_fill_alpha = 0.0
+    plot.legend.border_line_color = None
+    plot.legend.padding = 2
     return plot
 
 
 def _line(
     column: str,
-    source: ColumnDataSource,
-    shared: Range1d,
+    shared: _Shared,
     *,
     height: int,
     label: str,
     area: bool = False,
-    places: str = "0,0",
+    places: str = "0,0.[00]",
+    legend: str | None = None,
 ) -> Any:
     plot = _figure(shared, height=height, label=label, name=column)
-    colour = DOWN if area else ACCENT
     if area:
-        plot.varea("mid", 0.0, column, source=source, fill_color=colour, fill_alpha=0.25)
-    plot.line("mid", column, source=source, color=colour, line_width=1.5)
+        plot.varea("mid", 0.0, column, source=shared.source, fill_color=LOST, fill_alpha=0.25)
+    named = {"legend_label": legend} if legend else {}
+    colour, name = (LOST, "loss") if area else (LINE, "line")
+    line = plot.line(
+        "mid", column, source=shared.source, color=colour, line_width=1.8, name=name, **named
+    )
     plot.yaxis.formatter = NumeralTickFormatter(format=places)
     plot.yaxis.ticker.desired_num_ticks = 4
+    plot.add_tools(_line_hover(line, column, places))
     return plot
+
+
+def _line_hover(line: Any, column: str, places: str) -> HoverTool:
+    rows = [
+        ("at", f"@t{{{_TIME_FORMAT}}} UTC"),
+        (column.replace("_", " "), f"@{column}{{{places}}}"),
+    ]
+    return _hover([line], rows, "@t")

@@ -12,8 +12,8 @@ from PIL import Image
 
 from ..datasets.map_features import MapSnapshots
 
-SHORT_COLOUR: Final = (22, 160, 133)
-LONG_COLOUR: Final = (230, 126, 34)
+SHORT_COLOUR: Final = (52, 92, 214)
+LONG_COLOUR: Final = (224, 132, 16)
 _ROWS: Final = 360
 _BRIGHTEST: Final = 0.995
 _DYNAMIC_RANGE: Final = 60.0

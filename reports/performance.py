@@ -15,11 +15,13 @@ import pyarrow as pa
 from scipy import stats
 
 from ..datasets.panel import Float64Array1D
+from .formatting import signed
 
 DAYS_A_YEAR: Final = 365
 FEWEST_TRADES: Final = 30
 """Below this many closed trades nothing is claimed, whatever the mean is."""
 
+_SPLIT: Final = ("gross_pnl", "fees", "slippage", "funding")
 _RESAMPLES: Final = 9999
 _BOOTSTRAP_SEED: Final = 20240229
 
@@ -133,10 +135,19 @@ def max_drawdown(equity: pa.Table, *, cash: float) -> tuple[float, str | None, s
 
 def buy_and_hold(bars: pa.Table, *, taker_fee: float) -> float:
     """Return the return of holding one contract from the first open to the last close, costs included."""
-    first, close = bars["open"][0].as_py(), bars["close"].to_numpy()
-    funding = float(np.nansum(bars["funding_settled"].to_numpy() * close)) / first
-    fees = taker_fee * (1.0 + close[-1] / first)
-    return float(close[-1] / first - 1.0 - funding - fees)
+    first, last = float(bars["open"].to_numpy()[0]), float(bars["close"].to_numpy()[-1])
+    paid = float(buy_and_hold_costs(bars, taker_fee=taker_fee)[-1])
+    return last / first - 1.0 - paid - taker_fee * last / first
+
+
+def buy_and_hold_costs(bars: pa.Table, *, taker_fee: float) -> Float64Array1D:
+    """Return what the holder of a contract has paid at each bar's close, as fractions of its first price.
+
+    The fee of buying and the funding so far, shape (n,); the fee of selling comes on top at the end.
+    """
+    first = float(bars["open"].to_numpy()[0])
+    funding = bars["funding_settled"].to_numpy() * bars["close"].to_numpy() / first
+    return taker_fee + np.cumsum(np.nan_to_num(funding))
 
 
 def mean_interval(net: Float64Array1D) -> tuple[float, float]:
@@ -156,17 +167,17 @@ def mean_interval(net: Float64Array1D) -> tuple[float, float]:
 
 
 def by_exit(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return count, hit rate, mean and sum of net results by exit reason."""
-    groups = frame.groupby("exit_reason")["net_pnl"]
+    """Return count, hit rate, mean, sum and its split into gross result and costs by exit reason."""
+    reasons = frame["exit_reason"].fillna("")
     return [
         {
             "exit_reason": reason,
             "trades": len(group),
-            "hit_rate": float((group > 0).mean()),
-            "mean_net_pnl": float(group.mean()),
-            "net_pnl": float(group.sum()),
+            "hit_rate": float((group["net_pnl"] > 0).mean()),
+            "mean_net_pnl": float(group["net_pnl"].mean()),
+            **{name: float(group[name].sum()) for name in (*_SPLIT, "net_pnl")},
         }
-        for reason, group in groups
+        for reason, group in frame.groupby(reasons)
     ]
 
 
@@ -186,25 +197,27 @@ def verdict(summary: dict[str, Any]) -> Verdict:
         f"{count} {'trade' if count == 1 else 'trades'}; buy-and-hold "
         f"{'gained' if held >= 0 else 'lost'} {abs(held):.1%}."
     )
+    return Verdict(sentence=sentence, warning=_warning(summary))
+
+
+def _warning(summary: dict[str, Any]) -> str:
+    count = summary["trades"]
     low, high = summary["mean_net_pnl_low"], summary["mean_net_pnl_high"]
-    interval = f"95 % interval of the mean trade: {low:+,.0f} to {high:+,.0f}"
+    interval = f"95% interval of the mean trade: {signed(low)} to {signed(high)}"
     if count < FEWEST_TRADES:
         unclear = f" ({interval})" if np.isfinite(low) else ""
-        return Verdict(
-            sentence=sentence,
-            warning=f"{count} {'trade is' if count == 1 else 'trades are'} too few to say "
-            f"anything{unclear}.",
+        return f"{count} {'trade is' if count == 1 else 'trades are'} too few to say anything{unclear}."
+    if not np.isfinite(low):
+        return (
+            "All trades ended alike, which no market does: look for a fault before anything else."
         )
     if low <= 0.0 <= high:
-        return Verdict(
-            sentence=sentence, warning=f"No evidence of an edge: chance explains it ({interval})."
-        )
+        return f"No evidence of an edge: chance explains it ({interval})."
     if high < 0.0:
-        return Verdict(sentence=sentence, warning=f"The trades lose, beyond chance ({interval}).")
-    return Verdict(
-        sentence=sentence,
-        warning=f"The mean trade is above zero ({interval}), but this is one sample, not corrected "
-        "for what else was tried, nor compared with a rule that knows only price.",
+        return f"The trades lose, beyond chance ({interval})."
+    return (
+        f"The mean trade is above zero ({interval}), but this is one sample, not corrected for what "
+        "else was tried, nor compared with a rule that knows only price."
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,20 @@ SCHEMA_VERSION: Final = 1
 RUN_FILE: Final = "run.json"
 REPORT_FILE: Final = "report.html"
 _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+_COLUMNS: Final = {
+    "trades": {
+        *("trade_id", "direction", "armed_ts", "entry_ts", "exit_ts", "entry_price", "exit_price"),
+        *("size", "stop_price", "target_price", "tier_lower", "tier_upper", "tier_notional"),
+        *("tier_fuel", "imbalance", "exit_reason", "bars_held"),
+        *("gross_pnl", "fees", "slippage", "funding", "net_pnl"),
+    },
+    "equity": {"ts", "equity", "position"},
+    "bars": {
+        *("ts", "open", "high", "low", "close", "funding_rate", "funding_settled", "oi_base"),
+        "imbalance",
+    },
+}
+"""What a report reads of each table; more may be there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,16 +143,45 @@ def read_run(path: Path) -> RunRecord:
     """
     try:
         about = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
-        tables = {n: pq.read_table(path / f"{n}.parquet") for n in ("trades", "equity", "bars")}
+        _check_schema(path, about)
+        tables = {n: pq.read_table(path / f"{n}.parquet") for n in _COLUMNS}
         with np.load(path / "heatmap.npz") as arrays:
             snapshots = MapSnapshots(**{name: arrays[name] for name in arrays.files})
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+    except InputError:
+        raise
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        BadZipFile,
+        pa.ArrowException,
+    ) as error:
         raise InputError(f"{path} is not a whole run of liqtiers: {error}") from error
-    if about.get("schema") != SCHEMA_VERSION:
-        raise InputError(
-            f"{path} is of schema {about.get('schema')}, this version reads {SCHEMA_VERSION}"
-        )
+    _check_tables(path, tables)
     return RunRecord(path=path, about=about, snapshots=snapshots, **tables)
+
+
+def _check_schema(path: Path, about: object) -> None:
+    found = about.get("schema") if isinstance(about, dict) else None
+    if found != SCHEMA_VERSION:
+        raise InputError(
+            f"{path / RUN_FILE} is of schema {found}, this version reads {SCHEMA_VERSION}: "
+            "run the backtest again"
+        )
+
+
+def _check_tables(path: Path, tables: dict[str, pa.Table]) -> None:
+    for name, wanted in _COLUMNS.items():
+        missing = sorted(wanted - set(tables[name].column_names))
+        if missing:
+            raise InputError(f"{path / name}.parquet lacks the columns {', '.join(missing)}")
+    bars, curve = tables["bars"].num_rows, tables["equity"].num_rows
+    if bars != curve or bars == 0:
+        raise InputError(
+            f"{path} has {bars} bars and {curve} rows of equity: there must be one a bar"
+        )
 
 
 def find_run(workspace: Path, name: str) -> Path:
@@ -149,7 +193,7 @@ def find_run(workspace: Path, name: str) -> Path:
         If there is none.
     """
     folder = workspace / "runs"
-    runs = sorted(p for p in folder.glob("*") if p.is_dir() and not p.name.startswith("."))
+    runs = sorted(p.parent for p in folder.glob(f"[!.]*/{RUN_FILE}"))
     if name == "latest" and runs:
         return runs[-1]
     for candidate in (Path(name), folder / name):

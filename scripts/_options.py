@@ -73,7 +73,7 @@ def with_parameters(
         everything = [*kept, *options]
         command.__signature__ = own.replace(parameters=everything)  # type: ignore[attr-defined]  # typer reads it
         command.__annotations__ = {p.name: p.annotation for p in everything}
-        del command.__wrapped__  # type: ignore[attr-defined]  # else typer reads the original's
+        del command.__wrapped__  # else typer reads the original's signature
         return command
 
     return decorate
