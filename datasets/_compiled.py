@@ -27,7 +27,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` with numba in nopython mode, cached on disk; division follows IEEE 754."""
     dispatcher = numba.njit(cache=True, error_model="numpy")(function)
     cache_file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-    if hasattr(cache_file, "_source_stamp"):
+    if cache_file is not None and hasattr(cache_file, "_source_stamp"):
         cache_file._source_stamp = (cache_file._source_stamp, _sources_stamp())
     wrapped: Callable[P, R] = dispatcher
     return wrapped

@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..datasets.map_features import MapSnapshots
+from ..datasets.panel import Float64Array1D, Int64Array1D
 
 SHORT_COLOUR: Final = (52, 92, 214)
 LONG_COLOUR: Final = (224, 132, 16)
 _ROWS: Final = 360
 _BRIGHTEST: Final = 0.995
-_DYNAMIC_RANGE: Final = 60.0
+DYNAMIC_RANGE: Final = 60.0
 """Values this many times below the brightest are not drawn."""
+
+_SHADES: Final = 100
+_OPAQUE: Final = 0.92
+_CURVE: Final = 1.7
 
 
 class HeatmapImage(NamedTuple):
@@ -62,25 +67,46 @@ def heatmap_image(snapshots: MapSnapshots) -> HeatmapImage | None:
     if len(positive) == 0 or len(snapshots.ts) < 2:  # one column has no width
         return None
     full = float(np.quantile(positive, _BRIGHTEST))
-    pixels = _pixels(sides[0], sides[1], full)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels, "RGBA").quantize(128, method=Image.Quantize.FASTOCTREE).save(
-        buffer, "PNG", optimize=True
-    )
-    url = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-    step = int(snapshots.ts[1] - snapshots.ts[0])
-    return HeatmapImage(url, int(snapshots.ts[0]), int(snapshots.ts[-1]) + step, bottom, top, full)
+    columns, right = _even_columns(snapshots.ts)
+    levels = _levels(sides[0][:, columns], sides[1][:, columns], full)
+    url = "data:image/png;base64," + base64.b64encode(_png(levels)).decode()
+    return HeatmapImage(url, int(snapshots.ts[0]), right, bottom, top, full)
 
 
-def _pixels(
+def _even_columns(ts: Int64Array1D) -> tuple[Int64Array1D, int]:
+    """Return the snapshot that stood at each of evenly spaced moments, and where the picture ends.
+
+    Snapshots are spaced by bars; where bars are missing, the last one before stands.
+    """
+    step = (int(ts[-1]) - int(ts[0])) / (len(ts) - 1)
+    moments = ts[0] + step * (np.arange(len(ts)) + 0.5)
+    return np.searchsorted(ts, moments, side="right") - 1, int(ts[-1] + step)
+
+
+def _levels(
     short: NDArray[np.floating], long: NDArray[np.floating], full: float
 ) -> NDArray[np.uint8]:
-    weaker = full / _DYNAMIC_RANGE
+    """Return palette entries: the stronger side's, logarithmic, 0 for nothing."""
+    weaker = full / DYNAMIC_RANGE
     strength = [
-        np.clip(np.log(np.maximum(side, 1e-300) / weaker) / np.log(_DYNAMIC_RANGE), 0.0, 1.0)
+        np.clip(np.log(np.maximum(side, 1e-300) / weaker) / np.log(DYNAMIC_RANGE), 0.0, 1.0)
         for side in (short, long)
     ]
-    is_short = strength[0] >= strength[1]
-    colour = np.where(is_short[..., np.newaxis], SHORT_COLOUR, LONG_COLOUR)
-    alpha = 210.0 * np.maximum(strength[0], strength[1])
-    return np.concatenate([colour, alpha[..., np.newaxis]], axis=2).astype(np.uint8)
+    entry = np.round(np.maximum(*strength) * (_SHADES - 1))
+    return (entry + np.where(strength[1] > strength[0], _SHADES, 0)).astype(np.uint8)
+
+
+def shade_alpha(strength: float | Float64Array1D) -> Float64Array1D:
+    """Return the opacity (0 to 1) of a strength (0 to 1): curved, so that dense bands stand out."""
+    return np.asarray(_OPAQUE * np.power(strength, _CURVE))
+
+
+def _png(levels: NDArray[np.uint8]) -> bytes:
+    image = Image.fromarray(levels).convert("L")
+    image.putpalette([c for hue in (SHORT_COLOUR, LONG_COLOUR) for c in hue * _SHADES])
+    alpha = np.tile(shade_alpha(np.linspace(0.0, 1.0, _SHADES)), 2)
+    buffer = io.BytesIO()
+    image.save(
+        buffer, "PNG", optimize=True, transparency=np.round(255 * alpha).astype(np.uint8).tobytes()
+    )
+    return buffer.getvalue()

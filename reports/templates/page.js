@@ -1,20 +1,53 @@
 // Redraws what is looked at, follows the reader's colours, and takes a click on a trade to the chart.
 (async () => {
   const packed = JSON.parse(document.getElementById("bars").textContent);
-  const missing = -2147483648;
+  const step = packed.step;
+  const missing = 0xffffffff;
 
-  async function unpack(column) {
+  // A column is whole steps: sign in the lowest bit, bytes plane by plane, gzipped (packing.py).
+  async function steps(column) {
     const bytes = Uint8Array.from(atob(column.packed), (c) => c.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const steps = new Int32Array(await new Response(stream).arrayBuffer());
-    const out = new Float64Array(steps.length);
-    let whole = 0;
-    for (let i = 0; i < steps.length; i++) {
-      if (steps[i] === missing) { out[i] = NaN; continue; }
-      whole += steps[i];
-      out[i] = column.start + whole * column.unit;
+    const plane = new Uint8Array(await new Response(stream).arrayBuffer());
+    const n = plane.length / 4;
+    const out = new Float64Array(n);
+    for (let i = 0; i < n; i++) {
+      const u = (plane[i] | plane[n + i] << 8 | plane[2 * n + i] << 16 | plane[3 * n + i] << 24) >>> 0;
+      out[i] = u === missing ? NaN : (u >>> 1) ^ -(u & 1);
     }
     return out;
+  }
+
+  function summedUp(moves, column) {
+    let whole = 0;
+    return moves.map((move) => Number.isNaN(move) ? NaN : column.start + (whole += move) * column.unit);
+  }
+
+  async function unpack() {
+    const columns = packed.columns;
+    const names = Object.keys(columns);
+    const moves = Object.fromEntries(
+      await Promise.all(names.map(async (name) => [name, await steps(columns[name])])));
+    const bars = {};
+    for (const name of names) {
+      if (!["t", "open", "high", "low", "close"].includes(name)) bars[name] = summedUp(moves[name], columns[name]);
+    }
+    const n = moves.t.length, unit = columns.open.unit;
+    for (const name of ["t", "open", "high", "low", "close", "hold"]) bars[name] = new Float64Array(n);
+    let bar = 0, close = 0;
+    for (let i = 0; i < n; i++) {
+      bar += moves.t[i];
+      bars.t[i] = columns.t.start + bar * step;
+      const open = close + moves.open[i];
+      close = open + moves.close[i];
+      bars.open[i] = open * unit;
+      bars.close[i] = close * unit;
+      bars.high[i] = (Math.max(open, close) + moves.high[i]) * unit;
+      bars.low[i] = (Math.min(open, close) - moves.low[i]) * unit;
+      bars.hold[i] = packed.cash * (bars.close[i] / bars.open[0] - bars.hold_cost[i]);
+      bars.imbalance[i] = Math.exp(bars.imbalance[i]);
+    }
+    return bars;
   }
 
   while (!window.Bokeh || !Bokeh.documents.length || !Bokeh.documents[0].is_idle) {
@@ -23,40 +56,44 @@
   const doc = Bokeh.documents[0];
   const models = () => [...doc._all_models.values()];
   const named = (name) => models().find((model) => model.name === name);
-  const time = named("time");
-  const source = named("bars");
-  const priceRange = named("price range");
-  const plots = models().filter((model) => model.type === "Figure");
+  const [time, source, priceRange, trades] = ["time", "bars", "price range", "trades"].map(named);
 
+  const darkScheme = matchMedia("(prefers-color-scheme: dark)");
   function paint() {
-    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+    const dark = darkScheme.matches && !matchMedia("print").matches;
     const text = dark ? "#c9d1d9" : "#3a4552";
     const grid = dark ? "#39424d" : "#d5dbe2";
+    const ink = dark ? "#e4e9ef" : "#1d2530";
+    const line = dark ? "#86b1ff" : "#2258b8";
     for (const model of models()) {
       if (/Axis$/.test(model.type)) {
         Object.assign(model, {
           axis_label_text_color: text, major_label_text_color: text, axis_line_color: grid,
           major_tick_line_color: grid, minor_tick_line_color: null, axis_label_text_font_style: "normal",
         });
-      } else if (model.type === "Grid") {
-        model.grid_line_color = grid;
-      }
+      } else if (model.type === "Grid") model.grid_line_color = grid;
+      else if (model.type === "Legend") model.label_text_color = text;
+      else if (model.name === "candles") model.palette = [ink, dark ? "#12171d" : "#ffffff"];
+      else if (model.name === "ink") model.glyph.line_color = ink;
+      else if (model.name === "line") model.glyph.line_color = line;
     }
   }
   paint();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+  darkScheme.addEventListener("change", paint);
+  addEventListener("beforeprint", paint);
+  addEventListener("afterprint", paint);
 
   // A finger that scrolls the page must not move the chart.
   if (matchMedia("(pointer: coarse), (max-width: 700px)").matches) {
-    for (const plot of plots) { plot.toolbar.active_drag = null; plot.toolbar.active_scroll = null; }
+    for (const plot of models().filter((model) => model.type === "Figure")) {
+      plot.toolbar.active_drag = null;
+      plot.toolbar.active_scroll = null;
+    }
   }
 
-  const names = Object.keys(packed.columns);
-  const unpacked = await Promise.all(names.map((name) => unpack(packed.columns[name])));
-  const bars = Object.fromEntries(names.map((name, i) => [name, unpacked[i]]));
-  const start = packed.columns.t.start;
+  const bars = await unpack();
   const count = bars.t.length;
-  for (let i = 0; i < count; i++) bars.t[i] = start + (bars.t[i] - start) * packed.step;
+  const begin = bars.t[0], end = bars.t[count - 1] + step;
 
   function at(moment) {
     let low = 0, high = count;
@@ -64,59 +101,104 @@
     return low;
   }
 
-  function summed(first, last) {
-    const factor = Math.max(1, Math.ceil((last - first) / packed.drawn));
+  const lastOf = ["equity", "hold", "imbalance", "funding_rate", "oi_base"];
+  function drawn(first, last) {
+    const room = Math.max(document.getElementById("price").clientWidth - 90, 200);
+    const factor = Math.max(1, Math.ceil((last - first) / (room / 2)));
+    const size = Math.ceil((last - first) / factor);
     const out = {};
-    for (const name of Object.keys(source.data)) out[name] = [];
-    for (let i = first; i < last; i += factor) {
-      const end = Math.min(i + factor, last) - 1;
+    for (const name of Object.keys(source.data)) out[name] = new Float64Array(size);
+    for (let i = first, k = 0; i < last; i += factor, k++) {
+      const stop = Math.min(i + factor, last) - 1;
       let high = -Infinity, low = Infinity, fall = 0;
-      for (let j = i; j <= end; j++) {
+      for (let j = i; j <= stop; j++) {
         if (bars.high[j] > high) high = bars.high[j];
         if (bars.low[j] < low) low = bars.low[j];
         if (bars.drawdown[j] < fall) fall = bars.drawdown[j];
       }
-      const right = bars.t[end] + packed.step;
-      out.t.push(bars.t[i]); out.mid.push((bars.t[i] + right) / 2); out.width.push((right - bars.t[i]) * 0.7);
-      out.open.push(bars.open[i]); out.close.push(bars.close[end]); out.high.push(high); out.low.push(low);
-      out.drawdown.push(fall); out.equity.push(bars.equity[end]);
-      out.imbalance.push(Math.exp(bars.imbalance[end]));
-      out.funding_rate.push(bars.funding_rate[end]); out.oi_base.push(bars.oi_base[end]);
-      out.colour.push(bars.close[end] >= bars.open[i] ? "#1a7f64" : "#c0392b");
+      const right = bars.t[stop] + step;
+      out.t[k] = bars.t[i]; out.mid[k] = (bars.t[i] + right) / 2; out.width[k] = (right - bars.t[i]) * 0.7;
+      out.open[k] = bars.open[i]; out.close[k] = bars.close[stop]; out.high[k] = high; out.low[k] = low;
+      out.rose[k] = Number(bars.close[stop] >= bars.open[i]); out.drawdown[k] = fall;
+      for (const name of lastOf) out[name][k] = bars[name][stop];
     }
     return out;
   }
 
+  // A trade that is looked at keeps its tier, stop and target in the picture.
+  function tradeLevels() {
+    const chosen = document.querySelector("tr.chosen");
+    if (!chosen || !trades || Number(chosen.dataset.from) < time.start || Number(chosen.dataset.to) > time.end) return [];
+    const i = [...trades.data.number].indexOf(Number(chosen.dataset.trade));
+    if (time.end - time.start > 40 * (trades.data.exit[i] - trades.data.armed[i] + 60 * step)) return [];
+    return ["lower", "upper", "stop", "target", "entry_price", "exit_price"]
+      .map((name) => trades.data[name][i]).filter(Number.isFinite);
+  }
+
+  const shown = document.getElementById("shown");
+  const minute = (moment) => new Date(moment).toISOString().slice(0, 16).replace("T", " ");
   let waiting = 0;
   function redraw() {
     waiting = 0;
-    const first = Math.max(at(time.start) - 1, 0);
-    const last = Math.min(at(time.end) + 1, count);
-    if (last - first < 2) return;
-    const data = summed(first, last);
+    const first = Math.min(Math.max(at(time.start) - 1, 0), Math.max(count - 2, 0));
+    const last = Math.max(Math.min(at(time.end) + 1, count), Math.min(first + 2, count));
+    const data = drawn(first, last);
     source.data = data;
-    const high = Math.max(...data.high), low = Math.min(...data.low);
+    let high = -Infinity, low = Infinity;
+    for (const value of data.high) if (value > high) high = value;
+    for (const value of data.low) if (value < low) low = value;
+    for (const level of tradeLevels()) { high = Math.max(high, level); low = Math.min(low, level); }
     const margin = (high - low) * 0.06 || high * 0.01;
     priceRange.setv({ start: low - margin, end: high + margin });
+    shown.value = `${minute(Math.max(time.start, begin))} to ${minute(Math.min(time.end, end))} UTC`;
     document.body.dataset.drawn = String(data.t.length);
   }
   const later = () => { if (!waiting) waiting = requestAnimationFrame(redraw); };
   time.properties.start.change.connect(later);
   time.properties.end.change.connect(later);
+  addEventListener("resize", later);
 
-  function show(row) {
-    const from = Number(row.dataset.from), to = Number(row.dataset.to);
-    const pad = Math.max((to - from) * 1.5, packed.step * 60);
-    time.setv({ start: from - pad, end: to + pad });
+  function look(start, stop) {
+    const span = Math.min(Math.max(stop - start, 10 * step), end - begin);
+    const left = Math.min(Math.max((start + stop - span) / 2, begin), end - span);
+    time.setv({ start: left, end: left + span });
+    later();
+  }
+  const span = () => time.end - time.start;
+  const middle = () => (time.start + time.end) / 2;
+  const buttons = {
+    all: () => { choose(null); look(begin, end); },
+    in: () => look(middle() - span() / 4, middle() + span() / 4),
+    out: () => look(middle() - span(), middle() + span()),
+    earlier: () => look(time.start - span() / 2, time.end - span() / 2),
+    later: () => look(time.start + span() / 2, time.end + span() / 2),
+    previous: () => neighbour(-1),
+    next: () => neighbour(1),
+  };
+  for (const [id, act] of Object.entries(buttons)) document.getElementById(id)?.addEventListener("click", act);
+
+  const rows = [...document.querySelectorAll("#trades tbody tr")];
+  function choose(row) {
     for (const other of document.querySelectorAll("tr.chosen")) other.classList.remove("chosen");
+    if (!row) return;
     row.classList.add("chosen");
-    document.getElementById("price").scrollIntoView({ behavior: "smooth", block: "center" });
+    const from = Number(row.dataset.from), to = Number(row.dataset.to);
+    const pad = Math.max((to - from) * 1.5, step * 60);
+    look(from - pad, to + pad);
   }
-  for (const button of document.querySelectorAll("button.show")) {
-    button.addEventListener("click", () => show(button.closest("tr")));
+  function neighbour(direction) {
+    const i = rows.findIndex((row) => row.classList.contains("chosen"));
+    const row = i < 0 ? rows[direction > 0 ? 0 : rows.length - 1] : rows[(i + direction + rows.length) % rows.length];
+    choose(row);
+    shown.value = `trade ${row.dataset.trade}`;
   }
-  document.getElementById("all").addEventListener("click", () => {
-    time.setv({ start: bars.t[0], end: bars.t[count - 1] + packed.step });
-  });
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+  for (const row of rows) {
+    row.addEventListener("click", () => {
+      choose(row);
+      document.getElementById("price").scrollIntoView({ behavior: calm, block: "center" });
+    });
+  }
+  redraw();
   document.body.dataset.ready = "yes";
 })();
