@@ -79,6 +79,7 @@ class EquityCurve(bt.Analyzer):  # type: ignore[misc]  # backtrader has no stubs
         """Take the closing of what was still open at the end into the last bar."""
         if self.equity:
             self.equity[-1] = self.strategy.broker.getvalue()
+            self.position[-1] = self.strategy.position.size
 
     def get_analysis(self) -> dict[str, list[float]]:
         """Return the two lists."""
