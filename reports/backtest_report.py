@@ -65,8 +65,8 @@ def render_report(record: RunRecord) -> str:
     """
     try:
         return _render(record)
-    except KeyError as error:
-        raise InputError(f"{record.path}: the run's record lacks {error}") from error
+    except (KeyError, jinja2.UndefinedError) as error:
+        raise InputError(f"{record.path}: the run's record lacks something: {error}") from error
 
 
 def _render(record: RunRecord) -> str:
@@ -164,4 +164,5 @@ def _basis(about: dict[str, Any]) -> str:
 
 def _rate(row: dict[str, Any]) -> str:
     value = row["value"]
-    return f"{100 * value:g}%" if row["unit"] == "fraction" else f"{value:g} {row['unit']}"
+    unit = {"fraction": "%", "ratio": ""}.get(row["unit"], f" {row['unit']}")
+    return f"{100 * value if unit == '%' else value:g}{unit}"

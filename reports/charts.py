@@ -75,6 +75,7 @@ class _Shared:
     time: Range1d
     cursor: Span
     price_format: str
+    axis_format: str
 
 
 def build_charts(record: RunRecord) -> Charts:
@@ -89,6 +90,7 @@ def build_charts(record: RunRecord) -> Charts:
         time=Range1d(float(when[0]), float(when[-1] + step), name="time"),
         cursor=Span(dimension="height", line_color=NEUTRAL, line_alpha=0.6),
         price_format="0,0." + "0" * places if places else "0,0",
+        axis_format=f"0,0.[{'0' * places}]" if places else "0,0",
     )
     heatmap = heatmap_image(record.snapshots)
     figures = {"price": _price(record, shared, heatmap, columns)}
@@ -114,7 +116,9 @@ def build_charts(record: RunRecord) -> Charts:
 
 def milliseconds(moments: pd.Series[Any]) -> Float64Array1D:
     """Return moments in UTC milliseconds, as browsers count."""
-    return moments.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.float64)
+    plain = moments.dt.tz_localize(None).to_numpy()
+    counted: Float64Array1D = plain.astype("datetime64[ms]").astype(np.float64)
+    return counted
 
 
 def _columns(record: RunRecord) -> dict[str, Float64Array1D]:
@@ -155,7 +159,7 @@ def _figure(shared: _Shared, *, height: int, label: str, name: str, **options: A
         active_drag=pan,
         active_scroll=wheel,
         name=name,
-        min_border_left=72,
+        min_border_left=84,
         min_border_right=12,
         output_backend="canvas",
         **options,
@@ -163,6 +167,7 @@ def _figure(shared: _Shared, *, height: int, label: str, name: str, **options: A
     plot.toolbar.logo = None
     plot.yaxis.axis_label = label
     plot.xaxis.axis_label = "UTC"
+    plot.xaxis.axis_label_standoff = 0
     plot.xaxis.formatter = DatetimeTickFormatter(
         minutes="%d %b %H:%M", hourmin="%d %b %H:%M", hours="%d %b %H:%M", days="%d %b %Y",
         months="%b %Y", years="%Y",
@@ -190,7 +195,7 @@ def _price(
         name="price",
         y_range=Range1d(low - margin, high + margin, name="price range"),
     )
-    plot.yaxis.formatter = NumeralTickFormatter(format=shared.price_format)
+    plot.yaxis.formatter = NumeralTickFormatter(format=shared.axis_format)
     if heatmap is not None:
         plot.image_url(
             url=[heatmap.url],
@@ -257,7 +262,7 @@ def _add_trades(plot: Any, record: RunRecord, price: str) -> None:
     marked = [
         plot.scatter(
             at, f"{at}_price", source=source, marker=marker, size=11, fill_color="colour",
-            line_color="white",
+            line_color="white", name="mark",
         )
         for at, marker in (("exit", "exit_marker"), ("entry", "entry_marker"))
     ]  # fmt: skip
@@ -304,7 +309,7 @@ def _imbalance(shared: _Shared) -> Any:
         label="Imbalance (ratio)",
         name="imbalance",
         y_axis_type="log",
-        y_range=Range1d(min(float(low), 0.8), max(float(high), 1.25)),
+        y_range=Range1d(min(float(low), 0.8), max(float(high), 1.25), name="imbalance range"),
     )
     plot.add_layout(
         Span(
@@ -331,8 +336,10 @@ def _equity(shared: _Shared) -> Any:
         legend_label="buy-and-hold (click to hide)",
     )
     plot.y_range.only_visible = True
-    plot.legend.location = "top_left"
-    plot.legend.orientation = "horizontal"
+    plot.add_layout(plot.legend[0], "above")
+    plot.legend.location = "left"
+    plot.legend.margin = 0
+    plot.legend.spacing = 0
     plot.legend.click_policy = "hide"
     plot.legend.background_fill_alpha = 0.0
     plot.legend.border_line_color = None

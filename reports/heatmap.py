@@ -93,7 +93,10 @@ def _levels(
         for side in (short, long)
     ]
     entry = np.round(np.maximum(*strength) * (_SHADES - 1))
-    return (entry + np.where(strength[1] > strength[0], _SHADES, 0)).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.where(strength[1] > strength[0], entry + _SHADES, entry).astype(
+        np.uint8
+    )
+    return levels
 
 
 def shade_alpha(strength: float | Float64Array1D) -> Float64Array1D:

@@ -100,7 +100,8 @@ def daily_returns(equity: pa.Table, *, cash: float) -> Float64Array1D:
     frame = equity.select(["ts", "equity"]).to_pandas().set_index("ts")["equity"]
     last: Float64Array1D = frame.groupby(frame.index.floor("D")).last().to_numpy()
     before = np.concatenate([[cash], last[:-1]])
-    returns: Float64Array1D = last / before - 1.0
+    # An account at or below zero has no return any more.
+    returns: Float64Array1D = last / np.where(before > 0.0, before, np.nan) - 1.0
     return returns
 
 
@@ -112,9 +113,9 @@ def sharpe_ratio(daily: Float64Array1D) -> float:
     if len(daily) < 2:  # a deviation needs two
         return float("nan")
     deviation = float(np.std(daily, ddof=1))
-    return (
-        float(np.mean(daily) / deviation * np.sqrt(DAYS_A_YEAR)) if deviation > 0 else float("nan")
-    )
+    if not deviation > 0.0:
+        return float("nan")
+    return float(np.mean(daily) / deviation * np.sqrt(DAYS_A_YEAR))
 
 
 def max_drawdown(equity: pa.Table, *, cash: float) -> tuple[float, str | None, str | None]:

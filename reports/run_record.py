@@ -145,7 +145,7 @@ def read_run(path: Path) -> RunRecord:
         about = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
         _check_schema(path, about)
         tables = {n: pq.read_table(path / f"{n}.parquet") for n in _COLUMNS}
-        with np.load(path / "heatmap.npz") as arrays:
+        with (path / "heatmap.npz").open("rb") as file, np.load(file) as arrays:
             snapshots = MapSnapshots(**{name: arrays[name] for name in arrays.files})
     except InputError:
         raise

@@ -12,6 +12,8 @@ from rich.progress import track
 from liqtiers.datasets.catalog import refresh_catalog
 from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.lake import Lake, WriteReport
+from liqtiers.datasets.naming import check_name, timeframe_us
+from liqtiers.datasets.schemas import EVENTS
 from liqtiers.datasets.sources.parsed import ImportOptions
 from liqtiers.datasets.sources.registry import SOURCES, parse_file
 from liqtiers.scripts._terminal import run_verb
@@ -34,7 +36,13 @@ def run(
     at: Annotated[str | None, typer.Option(help="Moment of a snapshot, UTC.")] = None,
     time_unit: Annotated[str | None, typer.Option(help="s, ms, us or ns.")] = None,
     percent: Annotated[bool, typer.Option("--percent", help="Rates are in percent.")] = False,
-    unit: Annotated[str | None, typer.Option(help="usd where amounts are in dollars.")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="usd or coins, where amounts can be in either.")
+    ] = None,
+    contract_value: Annotated[
+        float | None,
+        typer.Option(help="Worth of a contract: coins, or dollars for a symbol quoted in USD."),
+    ] = None,
 ) -> None:
     """Read files of exchanges and vendors into the lake.
 
@@ -44,6 +52,13 @@ def run(
     """
     if time_unit not in (None, "s", "ms", "us", "ns"):
         raise InputError(f"--time-unit is {time_unit!r}, it must be one of s, ms, us, ns")
+    if unit not in (None, "usd", "coins"):
+        raise InputError(f"--unit is {unit!r}, it must be usd or coins")
+    for kind, name in (("venue", venue), ("symbol", symbol)):
+        if name is not None:
+            check_name(kind, name)
+    if timeframe is not None and timeframe != EVENTS:
+        timeframe_us(timeframe)
     options = ImportOptions(
         venue=venue,
         symbol=symbol,
@@ -54,6 +69,7 @@ def run(
         time_unit=time_unit,
         percent=percent,
         unit=unit,
+        contract_value=contract_value,
     )
     console, lake = Console(soft_wrap=True, highlight=False), open_lake()
     files = _files(paths)
@@ -117,7 +133,7 @@ def _report(console: Console, failures: list[tuple[Path, str]], done: int, files
         errors = Console(stderr=True, soft_wrap=True, highlight=False)
         errors.print(f"{len(failures)} of {files} files were not imported:", markup=False)
         for _, message in failures:
-            errors.print(f"  {message}", markup=False)
+            errors.print(f"  {' '.join(message.split())}", markup=False)
     if not done:
         return
     console.print(f"{files - len(failures)} of {files} files imported.", markup=False)

@@ -1,9 +1,10 @@
 """Every decision: the rulebook, its parameters, and the backtrader parts that carry it out."""
 
 from .backtest import BacktestResult, perpetual_cerebro, run_backtest
-from .broker import Fill, FundingPayment, Ledger, PerpetualBroker
+from .broker import PerpetualBroker
 from .commission import PerpetualCommission
 from .feed import PanelFeed
+from .ledger import Fill, FundingPayment, Ledger
 from .parameters import CostParameters, TierBreakoutParameters
 from .slippage import DepthSlippage, Slippage, SquareRootSlippage
 from .tier_breakout import TierBreakout

@@ -70,13 +70,17 @@ def run_backtest(
     Raises
     ------
     InputError
-        If there are no bars or no cash.
+        If there are no bars or no cash, the contract is not linear, or the venue never grants the
+        leverage; during the run, if a position is too large for its leverage.
+
+    Notes
+    -----
+    A position still open at the end is closed on paper at the last close, with the taker's fee and
+    slippage (exit reason ``end``), in the trades and in the last bar's equity alike; the last bar's
+    position is the one before.
     """
-    if len(panel) == 0:
-        raise InputError("there are no bars to run over")
-    if not cash > 0.0:
-        raise InputError(f"cash is {cash:g}, it must be above 0")
     parameters = parameters or TierBreakoutParameters()
+    _check(panel, instrument, parameters, cash)
     cerebro = perpetual_cerebro(panel, features, instrument, parameters, costs, cash=cash)
     cerebro.addstrategy(_settling(strategy), lot=instrument.lot, **asdict(parameters))
     cerebro.addanalyzer(EquityCurve, _name="equity")
@@ -91,6 +95,26 @@ def run_backtest(
         }
     )
     return BacktestResult(trades=run.analyzers.trades.get_analysis(), equity=equity, cash=cash)
+
+
+def _check(
+    panel: Panel, instrument: Instrument, parameters: TierBreakoutParameters, cash: float
+) -> None:
+    if len(panel) == 0:
+        raise InputError("there are no bars to run over")
+    if not cash > 0.0:
+        raise InputError(f"cash is {cash:g}, it must be above 0")
+    if instrument.kind != "linear":
+        raise InputError(
+            f"{instrument.venue} {instrument.symbol} is {instrument.kind}; only linear contracts, "
+            "margined in the quote currency, can be run"
+        )
+    granted = float(np.max(instrument.brackets.max_leverage))
+    if parameters.max_leverage > granted:
+        raise InputError(
+            f"max_leverage is {parameters.max_leverage:g}, it must not be above the {granted:g} that "
+            f"is granted at most ({instrument.brackets.source})"
+        )
 
 
 def perpetual_cerebro(

@@ -6,79 +6,46 @@
   open has passed), then stops, then limits: where a bar reaches both, the stop counts.
 - *After an entry by a stop order* the moments before and after the entry cannot be told apart: if the
   bar's range reaches the protective stop, it counts, at the stop's price.
+- *After an entry by a limit order* a target in the same bar counts if the bar closes beyond it.
 - *A resting limit order* fills at its price and pays the maker fee, also when the market opens beyond
   it; one that is passed by the very first open it sees is a taker at that open.
-- *Slippage* on market and stop orders, against the order, beyond the bar's range if need be.
+- *Slippage* on every order but limits, against the order, beyond the bar's range if need be.
+- *Cash is asked for what opens a position alone*: what closes one, a bracket's children and the
+  others of an order-cancels-order group are accepted without. backtrader pretends to fill all of a
+  bracket, one after the other, and refuses the whole where the second exit would need margin.
 - *Funding* on the position held at a bar's close, from the feed's ``funding_settled`` line.
 - *Own liquidation* of the isolated position on the mark price (else the trade price). A stop between
   price and the liquidation price goes first unless the open has passed both. The whole margin is
-  lost: the position is closed at its bankruptcy price, without a further fee.
+  lost: the position is closed at its bankruptcy price, without a further fee, and every other order
+  on the feed is cancelled.
+- *An order waits for a bar of its own feed* that begins after it was sent, whatever other feeds do.
 
 Given up: interest, order history, volume fillers and cheat-on-close.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import backtrader as bt
 
 from ..datasets.instruments import Brackets
 from .commission import PerpetualCommission
+from .ledger import END, LIQUIDATED, Fill, FundingPayment, Ledger
 from .slippage import Slippage, SquareRootSlippage
 
 AT_OPEN: Final = 0
 AT_STOP: Final = 1
 AT_LIMIT: Final = 2
 _CHILD: Final = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fill:
-    """One execution.
-
-    Attributes
-    ----------
-    bar : int
-        Index of the bar in the feed.
-    size : float
-        Base, signed.
-    price, reference_price : float
-        What was paid, and what it would have been without slippage, quote per base.
-    fee : float
-        Quote.
-    reason : str
-        Why the order was sent: ``entry``, ``stop``, ``target``, ``absorbed``, ``time``, ``trail``,
-        ``liquidated``, ``end``, or empty for an order that says nothing.
-    context : object
-        What the order carried under ``context``.
-    """
-
-    bar: int
-    size: float
-    price: float
-    reference_price: float
-    fee: float
-    reason: str
-    context: Any
-
-
-@dataclass(frozen=True, slots=True)
-class FundingPayment:
-    """Funding received (positive) or paid at a bar's close, quote."""
-
-    bar: int
-    amount: float
-
-
-@dataclass(slots=True)
-class Ledger:
-    """Everything that changed the cash of one feed, in order."""
-
-    fills: list[Fill] = field(default_factory=list)
-    funding: list[FundingPayment] = field(default_factory=list)
+RESTING_SINCE: Final = "resting_since"
+"""Key of ``order.info``: how many bars the feed had when a limit order was first in the book. Give it
+to an order that replaces another one in its place."""
+_DUST: Final = 1e-9
+"""Share of an order below which what remains, of it or of the position, is a rounding error."""
+_LIMITS: Final = (bt.Order.Limit, bt.Order.StopLimit, bt.Order.StopTrailLimit)
 
 
 class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrader has no stubs
@@ -102,10 +69,14 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
         super().__init__(**params)
         self.slippage: Slippage = slippage if slippage is not None else SquareRootSlippage()
         self.brackets = brackets
+
+    def init(self) -> None:
+        """Forget an earlier run; backtrader calls this before each."""
+        super().init()
         self.ledgers: dict[Any, Ledger] = {}
         self._owners: dict[Any, Any] = {}
-        self._reference: float | None = None
-        self._liquidation_prices: dict[tuple[float, float], float] = {}
+        self._bars_closed: dict[Any, int] = {}
+        self._liquidation_prices: dict[tuple[float, float, float], float] = {}
 
     def ledger(self, data: Any) -> Ledger:
         """Return what happened on a feed so far."""
@@ -121,11 +92,12 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
             or not isinstance(comminfo, PerpetualCommission)
         ):
             return float("nan")
-        key = (position.size, position.price)
+        leverage = comminfo.p.position_leverage
+        key = (position.size, position.price, leverage)
         if key not in self._liquidation_prices:
             self._liquidation_prices[key] = self.brackets.liquidation_price(
                 position.price,
-                comminfo.p.position_leverage,
+                leverage,
                 quantity=abs(position.size),
                 direction=1 if position.size > 0 else -1,
             )
@@ -133,32 +105,61 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
 
     def settle(self, data: Any) -> None:
         """Close the position on a feed at its last close, with fee and slippage (reason ``end``)."""
-        position = self.positions[data]
-        if position.size:
-            order = self._own_order(data, "end")
+        if self.positions[data].size:
+            order = self._own_order(data, END)
             self._fill(order, data.close[0], taker=True)
             self._bracketize(order)
         self._get_value()
 
     def next(self) -> None:
         """Advance one bar."""
-        for data, position in list(self.positions.items()):
-            if position.size and self._beyond_liquidation(data, data.open[0]):
+        if self.p.checksubmit:
+            self.check_submitted()
+        for data in self._held():
+            if self._beyond_liquidation(data, data.open[0]) and self._liquidation_reached(data):
                 self._liquidate(data)
-        if len(self.pending) > 1 or self.submitted:
-            if self.p.checksubmit:
-                self.check_submitted()
+        if len(self.pending) > 1:
             self.pending: deque[Any] = deque(sorted(self.pending, key=self._place_in_bar))
         super().next()
-        changed = False
-        for data, position in list(self.positions.items()):
-            if position.size and self._liquidation_reached(data):
+        for data in self._held():
+            if self._liquidation_reached(data):
                 self._liquidate(data)
-                changed = True
-            if position.size:
-                changed |= self._pay_funding(data)
-        if changed:
-            self._get_value()
+            # Another feed's bar brings this one here again with the same bar.
+            elif self._bars_closed.get(data) != len(data):
+                self._bars_closed[data] = len(data)
+                self._pay_funding(data)
+
+    def check_submitted(self) -> None:
+        """Accept what was submitted; see the module for what needs cash."""
+        cash, positions = self.cash, dict[Any, bt.Position]()
+        while self.submitted:
+            order = self.submitted.popleft()
+            if self._take_children(order) is None:
+                continue
+            if order.parent is not None or self._ocos[order.ref] != order.ref:
+                self.submit_accept(order)
+                continue
+            trial = positions.get(order.data, self.positions[order.data]).clone()
+            closes = _reduces(trial.size, order) and abs(order.size) <= abs(trial.size)
+            left = self._execute(order, cash=cash, position=trial)
+            if left >= 0.0 or closes:
+                cash, positions[order.data] = left, trial
+                self.submit_accept(order)
+            else:
+                order.margin()
+                self.notify(order)
+                self._ococheck(order)
+                self._bracketize(order, cancel=True)
+
+    def notify(self, order: bt.Order) -> None:
+        """Tell the strategy about an order; one that is filled but for a rounding error is complete."""
+        if order.status == order.Partial and abs(order.executed.remsize) < _DUST * abs(order.size):
+            order.executed.remsize = 0.0
+            order.completed()
+        super().notify(order)
+
+    def _held(self) -> list[Any]:
+        return [data for data, position in self.positions.items() if position.size]
 
     def _bracketize(self, order: bt.Order, cancel: bool = False) -> None:
         super()._bracketize(order, cancel=cancel)
@@ -168,13 +169,16 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
 
     def _place_in_bar(self, order: bt.Order) -> int:
         """Return when in a bar an order can be filled, bracket children after all parents."""
-        waiting = order.parent is not None and order.parent.alive()
+        parent, place = order.parent, AT_STOP
+        waiting = parent is not None and parent.alive()
         if order.exectype == bt.Order.Market:
             place = AT_OPEN
         elif order.exectype == bt.Order.Limit:
-            place = AT_OPEN if self._passed(order, order.data.open[0]) else AT_LIMIT
-        else:
-            place = AT_OPEN if self._passed(order, order.data.open[0]) else AT_STOP
+            place = AT_LIMIT
+        if self._passed(order, order.data.open[0]) and not (
+            waiting and self._place_in_bar(parent) != AT_OPEN
+        ):
+            place = AT_OPEN
         return place + (_CHILD if waiting else 0)
 
     @staticmethod
@@ -187,9 +191,10 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
         return bool(price >= trigger if rising else price <= trigger)
 
     def _try_exec(self, order: bt.Order) -> None:
+        if not self.p.coo and order.data.datetime[0] <= order.created.dt:
+            return
         if order.exectype == bt.Order.Market:
-            if order.data.datetime[0] > order.created.dt:
-                self._fill_unless_liquidated(order, order.data.open[0], taker=True)
+            self._fill_unless_liquidated(order, order.data.open[0], taker=True)
         elif order.exectype == bt.Order.Limit:
             self._try_limit(order)
         elif order.exectype == bt.Order.Stop:
@@ -199,37 +204,40 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
 
     def _try_limit(self, order: bt.Order) -> None:
         data, price = order.data, order.created.price
-        if self._passed(order, data.open[0]):
-            first_bar = len(data) - order.info.get("first_bar", len(data)) == 0
-            fill = data.open[0] if first_bar else price
-            self._fill_unless_liquidated(order, fill, taker=first_bar)
+        parent = self._entered_within_bar(order)
+        if parent is not None and parent.exectype == bt.Order.Limit:
+            if self._passed(order, data.close[0]):
+                self._fill_unless_liquidated(order, price, taker=False)
+        elif parent is None and self._passed(order, data.open[0]):
+            rested = order.info.get(RESTING_SINCE, len(data)) < len(data)
+            self._fill_unless_liquidated(order, price if rested else data.open[0], taker=not rested)
         elif self._passed(order, data.high[0] if order.issell() else data.low[0]):
             self._fill_unless_liquidated(order, price, taker=False)
-        order.addinfo(first_bar=order.info.get("first_bar", len(data)))
+        order.info.setdefault(RESTING_SINCE, len(data))
 
     def _try_stop(self, order: bt.Order) -> None:
         data, price = order.data, order.created.price
-        if self._passed(order, data.open[0]) and not self._entered_within_bar(order):
+        if self._fills_at_open(order):
             self._fill_unless_liquidated(order, data.open[0], taker=True)
         elif self._passed(order, data.high[0] if order.isbuy() else data.low[0]):
             self._fill_unless_liquidated(order, price, taker=True)
 
-    @staticmethod
-    def _entered_within_bar(order: bt.Order) -> bool:
-        """Return whether the parent was a stop order that the market reached during this very bar."""
+    def _entered_within_bar(self, order: bt.Order) -> bt.Order | None:
+        """Return the parent, if it was filled during this very bar and not at its open."""
         parent = order.parent
-        return (
+        within = (
             parent is not None
-            and parent.exectype == bt.Order.Stop
+            and parent.exectype != bt.Order.Market
             and parent.executed.dt == order.data.datetime[0]
-            and not PerpetualBroker._passed(parent, order.data.open[0])
+            and not self._passed(parent, order.data.open[0])
         )
+        return parent if within else None
 
     def _fill_unless_liquidated(self, order: bt.Order, price: float, *, taker: bool) -> None:
         """Fill an order, unless the position it would reduce is liquidated before that price."""
-        position = self.positions[order.data]
-        reduces = position.size * (1 if order.isbuy() else -1) < 0
-        if reduces and self._liquidation_reached(order.data):
+        if _reduces(self.positions[order.data].size, order) and self._liquidation_reached(
+            order.data
+        ):
             stops_before = order.exectype == bt.Order.Stop and not self._beyond_liquidation(
                 order.data, price
             )
@@ -243,57 +251,59 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
     def _fills_at_open(self, order: bt.Order) -> bool:
         if order.exectype == bt.Order.Market:
             return True
-        return self._passed(order, order.data.open[0]) and not self._entered_within_bar(order)
+        return self._passed(order, order.data.open[0]) and self._entered_within_bar(order) is None
 
     def _fill(self, order: bt.Order, reference: float, *, taker: bool) -> None:
-        data = order.data
-        size = order.executed.remsize
-        direction = 1 if size > 0 else -1
-        slips = (
-            taker and order.exectype != bt.Order.Limit and order.info.get("reason") != "liquidated"
-        )
-        price = reference
-        if slips:
-            volume = self._line(data, "quote_volume", data.volume[0] * data.close[0])
-            bps = self.slippage.bps(
-                abs(size) * reference, quote_volume=volume, high=data.high[0], low=data.low[0]
-            )
-            price = reference * (1.0 + direction * bps / 1e4)
+        data, asked = order.data, order.executed.remsize
+        price = self._slipped(order, reference) if taker else reference
         comminfo = self.getcommissioninfo(data)
         fee_before = self._set_fee(comminfo, order, taker=taker)
-        self._reference = reference
-        self._execute(order, ago=0, price=price)
-        self._reference = None
+        super()._execute(order, ago=0, price=price)
+        position = self.positions[data]
+        if abs(position.size) < _DUST * abs(asked):
+            position.size = 0.0
+        if size := asked - order.executed.remsize:
+            self._owners[data] = order.owner
+            fill = Fill(
+                bar=len(data) - 1,
+                size=size,
+                price=price,
+                reference_price=reference,
+                fee=comminfo.getcommission(size, price),
+                reason=order.info.get("reason", ""),
+                context=order.info.get("context", None),
+                order_ref=order.ref,
+                liquidity="taker" if taker else "maker",
+            )
+            self.ledger(data).fills.append(fill)
         self._restore_fee(comminfo, fee_before)
+
+    def _slipped(self, order: bt.Order, reference: float) -> float:
+        data, size = order.data, order.executed.remsize
+        if order.exectype in _LIMITS or order.info.get("reason") == LIQUIDATED:
+            return reference
+        volume = self._line(data, "quote_volume", data.volume[0] * data.close[0])
+        bps = self.slippage.bps(
+            abs(size) * reference, quote_volume=volume, high=data.high[0], low=data.low[0]
+        )
+        return reference * (1.0 + math.copysign(bps, size) / 1e4)
 
     def _execute(
         self, order: bt.Order, ago: int | None = None, price: float | None = None, **rest: Any
     ) -> Any:
-        before = order.executed.remsize
-        result = super()._execute(order, ago=ago, price=price, **rest)
-        size = before - order.executed.remsize
-        if ago is not None and size and price is not None:
-            data = order.data
-            self._owners[data] = order.owner
-            self.ledger(data).fills.append(
-                Fill(
-                    bar=len(data) - 1,
-                    size=size,
-                    price=price,
-                    reference_price=price if self._reference is None else self._reference,
-                    fee=self.getcommissioninfo(data).getcommission(size, price),
-                    reason=order.info.get("reason", ""),
-                    context=order.info.get("context", None),
-                )
-            )
-        return result
+        """Fill what backtrader's own methods have matched; without `ago` only pretend to."""
+        if ago is None:
+            return super()._execute(order, price=price, **rest)
+        if price is not None:
+            self._fill_unless_liquidated(order, price, taker=True)
+        return None
 
     @staticmethod
     def _set_fee(comminfo: Any, order: bt.Order, *, taker: bool) -> float | None:
         if not isinstance(comminfo, PerpetualCommission):
             return None
         before = comminfo.fee_rate
-        free = order.info.get("reason") == "liquidated"
+        free = order.info.get("reason") == LIQUIDATED
         comminfo.fee_rate = 0.0 if free else comminfo.p.taker if taker else comminfo.p.maker
         return before
 
@@ -346,15 +356,22 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
         bankruptcy = position.price * (1.0 - side / leverage)
         for order in [o for o in self.pending if o is not None and o.data is data]:
             self.cancel(order)
-        order = self._own_order(data, "liquidated")
+        order = self._own_order(data, LIQUIDATED)
         self._fill(order, bankruptcy, taker=True)
         self._bracketize(order)
+        self._get_value()
 
-    def _pay_funding(self, data: Any) -> bool:
+    def _pay_funding(self, data: Any) -> None:
         rate = self._line(data, "funding_settled", 0.0)
-        if rate == 0.0:
-            return False
-        amount = -self.positions[data].size * data.close[0] * rate
-        self.cash += amount
-        self.ledger(data).funding.append(FundingPayment(len(data) - 1, amount))
-        return True
+        if rate != 0.0:
+            ledger = self.ledger(data)
+            amount = -self.positions[data].size * data.close[0] * rate
+            self.cash += amount
+            payment = FundingPayment(bar=len(data) - 1, amount=amount, fills=len(ledger.fills))
+            ledger.funding.append(payment)
+            self._get_value()
+
+
+def _reduces(size: float, order: bt.Order) -> bool:
+    """Return whether an order works against a position."""
+    return bool(size * order.executed.remsize < 0)

@@ -2,7 +2,8 @@
 
 backtrader's own feeds append one bar at a time; here each line's array is filled at once, which loads
 hundreds of times faster and runs the same. A bar's datetime in backtrader is its **open**, as
-everywhere in liqtiers. Cut the panel, not the feed: ``fromdate`` and ``todate`` are not looked at.
+everywhere in liqtiers. Cut the panel, not the feed: ``fromdate`` and ``todate`` are refused. With a
+filter of backtrader's the bars pass through it one at a time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Final
 import backtrader as bt
 import numpy as np
 
+from ..datasets.errors import InputError
 from ..datasets.map_features import MapFeatures
 from ..datasets.panel import Float64Array1D, Panel
 
@@ -29,6 +31,11 @@ _COLUMNS: Final = {
     "openinterest": "oi_base",
 }
 EXTRA_LINES: Final = ("quote_volume", "funding_rate", "funding_settled", "mark_high", "mark_low")
+
+
+def backtrader_days(panel: Panel) -> Float64Array1D:
+    """Return the bars' opens as backtrader counts time: days, UTC."""
+    return panel.ts / _DAY_US + _EPOCH_ORDINAL
 
 
 class PanelFeed(bt.feed.DataBase):  # type: ignore[misc]  # backtrader has no stubs
@@ -76,19 +83,30 @@ class PanelFeed(bt.feed.DataBase):  # type: ignore[misc]  # backtrader has no st
         )
 
     def start(self) -> None:
-        """Prepare the columns in the order of backtrader's lines."""
+        """Prepare the columns in the order of backtrader's lines.
+
+        Raises
+        ------
+        InputError
+            If the feed was given dates: the panel and what goes with it by index would not be cut.
+        """
         super().start()
+        if self.p.fromdate is not None or self.p.todate is not None:
+            raise InputError("a PanelFeed takes no fromdate and todate: use panel.slice instead")
         self._row = 0
         self._columns = [self._column(name) for name in self.getlinealiases()]
 
     def _column(self, name: str) -> Float64Array1D:
         if name == "datetime":
-            return self.panel.ts / _DAY_US + _EPOCH_ORDINAL
+            return backtrader_days(self.panel)
         column: Float64Array1D = getattr(self.panel, _COLUMNS.get(name, name))
         return np.ascontiguousarray(column)
 
     def preload(self) -> None:
         """Fill all lines at once."""
+        if self._filters:
+            super().preload()
+            return
         for line, column in zip(self._own_lines(), self._columns, strict=True):
             line.array = array("d")
             line.array.frombytes(column.tobytes())

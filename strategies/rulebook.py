@@ -7,8 +7,9 @@ strategy and any replay that call it with the same rows decide the same.
 Direction 1 trades shorts' tiers above price with long positions, -1 longs' tiers below with short
 ones. A tier's near edge is the one that price meets first, its far edge the other.
 
-- *Armed*: flat, the nearest tier of at least `min_fuel` within `max_distance`, when the imbalance
-  towards it is at least `min_imbalance`. The tier is frozen as it stands. It is dropped after
+- *Armed*: flat, the nearest tier of at least `min_fuel` that begins beyond price and within
+  `max_distance`, when the imbalance towards it is at least `min_imbalance`. The tier is frozen as it
+  stands. It is dropped after
   `max_armed_bars`, when price is further away than `max_distance`, or has closed beyond the far edge.
 - *Triggered*, on a later bar: the close at or beyond the near edge and not beyond the far one,
   thrust of at least `min_thrust` towards it, funding not above `max_funding` against it. With
@@ -26,10 +27,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ..datasets._compiled import compiled
-from ..datasets.map_features import MapFeatures
-from ..datasets.panel import Float64Array1D, Panel
-from .indicators import average_true_range, thrust
 from .parameters import BOTH, LONG_ONLY, SHORT_ONLY, TierBreakoutParameters
+from .signals import FUEL, LOWER, NOTIONAL, PEAK, UPPER, Row
 
 HOLD: Final = 0
 ENTER: Final = 1
@@ -42,7 +41,6 @@ ABSORBED: Final = 1
 TIME: Final = 2
 REASONS: Final = {ABSORBED: "absorbed", TIME: "time"}
 
-LOWER, UPPER, PEAK, NOTIONAL, FUEL = range(5)
 _MARGIN_RESERVE: Final = 0.02
 """Share of the leverage cap left free for fees and for an open away from the close."""
 
@@ -65,37 +63,6 @@ class Rules(NamedTuple):
     min_progress: float
     max_hold: int
     trail_atr: float
-
-
-class Signals(NamedTuple):
-    """What the rules read of each bar, as arrays over all bars.
-
-    `tiers` has shape (n, 2, K, 5): side (shorts above first), tier (nearest first), and lower, upper,
-    peak, notional, fuel.
-    """
-
-    close: Float64Array1D
-    high: Float64Array1D
-    low: Float64Array1D
-    atr: Float64Array1D
-    thrust: Float64Array1D
-    funding_rate: Float64Array1D
-    imbalance: Float64Array1D
-    tiers: np.ndarray[tuple[int, int, int, int], np.dtype[np.float64]]
-
-
-class Row(NamedTuple):
-    """One bar of `Signals`."""
-
-    bar: int
-    close: float
-    high: float
-    low: float
-    atr: float
-    thrust: float
-    funding_rate: float
-    imbalance: float
-    tiers: np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
 
 
 class Tier(NamedTuple):
@@ -176,9 +143,10 @@ def _arm(row: Row, direction: int, rules: Rules) -> Tier:
     tiers = row.tiers[0 if direction > 0 else 1]
     for index in range(len(tiers)):
         near = tiers[index, LOWER] if direction > 0 else tiers[index, UPPER]
-        if not abs(near / row.close - 1.0) <= rules.max_distance:
+        distance = (near / row.close - 1.0) * direction
+        if not distance <= rules.max_distance:
             break
-        if tiers[index, FUEL] >= rules.min_fuel:
+        if distance > 0.0 and tiers[index, FUEL] >= rules.min_fuel:
             return Tier(
                 tiers[index, LOWER],
                 tiers[index, UPPER],
@@ -344,7 +312,12 @@ def position_size(
     capped = (1.0 - _MARGIN_RESERVE) * equity * max_leverage / price
     quantity = min(equity * risk_fraction / risk, capped)
     # A quotient that is a whole number but for rounding must not lose a lot.
-    return float(np.floor(quantity / lot + 1e-9) * lot)
+    lots = np.floor(quantity / lot + 1e-9)
+    # 3 / 10 is the number nearest to 0.3 and 3 * 0.1 is not.
+    lots_in_one = np.round(1.0 / lot)
+    if abs(lots_in_one * lot - 1.0) < 1e-9:
+        return float(lots / lots_in_one)
+    return float(lots * lot)
 
 
 def rules_of(parameters: TierBreakoutParameters) -> Rules:
@@ -365,45 +338,4 @@ def rules_of(parameters: TierBreakoutParameters) -> Rules:
         min_progress=float(parameters.min_progress),
         max_hold=parameters.max_hold,
         trail_atr=float(parameters.trail_atr),
-    )
-
-
-def signals_of(panel: Panel, features: MapFeatures, parameters: TierBreakoutParameters) -> Signals:
-    """Return what the rules read, over all bars of a panel.
-
-    Raises
-    ------
-    InputError
-        If the map was not measured within `imbalance_window`.
-    """
-    atr = average_true_range(panel.high, panel.low, panel.close, parameters.atr_bars)
-    window = features.window_index(parameters.imbalance_window)
-    ladders = [
-        np.stack([side.lower, side.upper, side.peak, side.notional, side.fuel], axis=2)
-        for side in (features.above, features.below)
-    ]
-    return Signals(
-        close=panel.close,
-        high=panel.high,
-        low=panel.low,
-        atr=atr,
-        thrust=thrust(panel.close, atr, parameters.thrust_bars),
-        funding_rate=panel.funding_rate,
-        imbalance=np.ascontiguousarray(features.imbalance[:, window]),
-        tiers=np.ascontiguousarray(np.stack(ladders, axis=1)),
-    )
-
-
-def row_at(signals: Signals, bar: int) -> Row:
-    """Return one bar of the signals."""
-    return Row(
-        bar,
-        signals.close[bar],
-        signals.high[bar],
-        signals.low[bar],
-        signals.atr[bar],
-        signals.thrust[bar],
-        signals.funding_rate[bar],
-        signals.imbalance[bar],
-        signals.tiers[bar],
     )

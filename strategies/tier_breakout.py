@@ -8,6 +8,8 @@ from typing import Any, Final
 import backtrader as bt
 
 from ..datasets.errors import InputError
+from .broker import RESTING_SINCE
+from .feed import backtrader_days
 from .parameters import TierBreakoutParameters, backtrader_params
 from .rulebook import (
     ENTER,
@@ -22,10 +24,9 @@ from .rulebook import (
     decide,
     first_state,
     position_size,
-    row_at,
     rules_of,
-    signals_of,
 )
+from .signals import row_at, signals_of
 
 _DEFAULT_LOT: Final = 0.001
 
@@ -58,6 +59,7 @@ class TierBreakout(bt.Strategy):  # type: ignore[misc]  # backtrader has no stub
         )
         self._rules = rules_of(self.parameters)
         self._signals = signals_of(feed.panel, feed.features, self.parameters)
+        self._days = backtrader_days(feed.panel)
         self._state: State = first_state()
         self._filled = False
         self._entry_bar = 0
@@ -75,6 +77,11 @@ class TierBreakout(bt.Strategy):  # type: ignore[misc]  # backtrader has no stub
     def next(self) -> None:
         """Decide at the close of a bar."""
         bar = len(self.data) - 1
+        if self.data.datetime[0] != self._days[bar]:
+            raise InputError(
+                f"bar {bar} of the feed is not bar {bar} of its panel: TierBreakout takes a PanelFeed "
+                "as it is, neither resampled nor filtered"
+            )
         size = self.position.size
         held = bar - self._entry_bar + 1 if size else 0
         account = Account(float(size), held, self._filled)
@@ -163,7 +170,9 @@ class TierBreakout(bt.Strategy):  # type: ignore[misc]  # backtrader has no stub
     def _move_stop(self, price: float) -> None:
         """Replace stop and target by a pair of which one cancels the other."""
         size = abs(self.position.size)
-        target = self._take_profit.created.price if self._take_profit is not None else None
+        replaced = self._take_profit
+        if replaced is None:
+            return
         self._cancel_exits()
         close = self.sell if self.position.size > 0 else self.buy
         self._protective_stop = close(
@@ -171,8 +180,10 @@ class TierBreakout(bt.Strategy):  # type: ignore[misc]  # backtrader has no stub
         )
         self._take_profit = close(
             size=size,
-            price=target,
+            price=replaced.created.price,
             exectype=bt.Order.Limit,
             oco=self._protective_stop,
             reason="target",
+            # It never left the book: at the venue only the stop is moved.
+            **{RESTING_SINCE: replaced.info[RESTING_SINCE]},
         )

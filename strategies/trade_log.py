@@ -7,14 +7,16 @@ ledger.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 import backtrader as bt
 import numpy as np
 import pyarrow as pa
 
-from .broker import Fill, FundingPayment, PerpetualBroker
+from .broker import PerpetualBroker
+from .ledger import END, Fill, FundingPayment
 
 _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 _TIER_COLUMNS: Final = (
@@ -54,8 +56,26 @@ TRADES_SCHEMA: Final = pa.schema(
     ]
 )
 """One row a closed trade. Entry and exit times are the opens of the bars in which the fills happened;
-``gross_pnl`` is at prices before slippage, ``net_pnl = gross_pnl - fees - slippage + funding``, quote;
-``mae`` and ``mfe`` are the worst and best price while held, as fractions of the entry price."""
+``bars_held`` counts both of these bars. ``gross_pnl`` is at prices before slippage, ``net_pnl = gross_pnl
+- fees - slippage + funding``, quote. ``mae`` and ``mfe`` are the worst and best price while held, as
+fractions of the entry price: the ranges of the bars held, of the bar in which it was left only its open
+and the exit, since the rest of that bar may have come later."""
+
+
+class _Bar(NamedTuple):
+    open_us: int
+    open: float
+    high: float
+    low: float
+    equity: float
+
+
+class _Trip(NamedTuple):
+    """Fills from flat to flat, and the places of the first and the last of them on the ledger."""
+
+    fills: list[Fill]
+    first: int
+    last: int
 
 
 class EquityCurve(bt.Analyzer):  # type: ignore[misc]  # backtrader has no stubs
@@ -87,11 +107,26 @@ class EquityCurve(bt.Analyzer):  # type: ignore[misc]  # backtrader has no stubs
 
 
 class TierTrades(bt.Analyzer):  # type: ignore[misc]  # backtrader has no stubs
-    """Every closed trade of the first data as a row of `TRADES_SCHEMA`."""
+    """Every closed trade of the first data as a row of `TRADES_SCHEMA`.
+
+    A position that is still open when the run ends is no trade, unless something closes it: see
+    `PerpetualBroker.settle`.
+    """
 
     def start(self) -> None:
         """Begin with nothing."""
         self._fills: list[Fill] = []
+        self._bars: dict[int, _Bar] = {}
+        self._trades: pa.Table | None = None
+
+    def next(self) -> None:
+        """Note what a bar looked like, whether or not the strategy is ready for it."""
+        data = self.datas[0]
+        if len(data):
+            equity = self.strategy.broker.getvalue()
+            self._bars[len(data) - 1] = _Bar(
+                _open_us(data), data.open[0], data.high[0], data.low[0], equity
+            )
 
     def notify_order(self, order: bt.Order) -> None:
         """Note a fill of a broker that keeps no ledger."""
@@ -106,43 +141,58 @@ class TierTrades(bt.Analyzer):  # type: ignore[misc]  # backtrader has no stubs
                     fee=executed.comm,
                     reason=order.info.get("reason", ""),
                     context=order.info.get("context", None),
+                    order_ref=order.ref,
                 )
             )
 
+    def stop(self) -> None:
+        """Make the table while the strategy is still at hand; an optimisation takes it away."""
+        self._trades = self._table()
+
     def get_analysis(self) -> pa.Table:
         """Return the trades."""
+        return self._table() if self._trades is None else self._trades
+
+    def _table(self) -> pa.Table:
         broker, data = self.strategy.broker, self.datas[0]
         fills: Sequence[Fill] = self._fills
         funding: Sequence[FundingPayment] = ()
         if isinstance(broker, PerpetualBroker):
             ledger = broker.ledger(data)
             fills, funding = ledger.fills, ledger.funding
-        equity = self._equity_before()
-        rows = [
-            _trade_row(number, group, funding, data, broker, equity)
-            for number, group in enumerate(_round_trips(fills), start=1)
-        ]
+        rows: list[dict[str, object]] = []
+        for number, trip in enumerate(_round_trips(fills), start=1):
+            before = self._bars.get(trip.fills[0].bar - 1)
+            equity = broker.startingcash if before is None else before.equity
+            money = _money(trip, funding)
+            rows.append(
+                {
+                    "trade_id": number,
+                    **_story(trip.fills, self._bars),
+                    "own_liquidation_price": _own_liquidation(broker, data, trip.fills),
+                    **money,
+                    "return_on_equity": money["net_pnl"] / equity,
+                }
+            )
         return pa.Table.from_pylist(rows, schema=TRADES_SCHEMA)
 
-    def _equity_before(self) -> list[float]:
-        curves = [a for a in self.strategy.analyzers if isinstance(a, EquityCurve)]
-        return curves[0].equity if curves else []
 
-
-def _round_trips(fills: Sequence[Fill]) -> list[list[Fill]]:
+def _round_trips(fills: Sequence[Fill]) -> list[_Trip]:
     """Group fills from flat to flat; what is still open at the end is left out.
 
     A fill that turns the position around is split in two, its fee in proportion.
     """
-    trips: list[list[Fill]] = []
+    trips: list[_Trip] = []
     current: list[Fill] = []
-    position = 0.0
-    for fill in fills:
+    position, first = 0.0, 0
+    for place, fill in enumerate(fills):
         for part in _split(fill, position):
+            if not current:
+                first = place
             current.append(part)
             position += part.size
             if abs(position) < 1e-9 * abs(part.size):
-                trips.append(current)
+                trips.append(_Trip(current, first, place))
                 current, position = [], 0.0
     return trips
 
@@ -153,92 +203,81 @@ def _split(fill: Fill, position: float) -> list[Fill]:
         return [fill]
     share = abs(position) / abs(fill.size)
     return [
-        Fill(
-            bar=fill.bar,
-            size=fill.size * part,
-            price=fill.price,
-            reference_price=fill.reference_price,
-            fee=fill.fee * part,
-            reason=fill.reason,
-            context=fill.context,
-        )
-        for part in (share, 1.0 - share)
+        replace(fill, size=fill.size * part, fee=fill.fee * part) for part in (share, 1.0 - share)
     ]
 
 
-def _trade_row(
-    number: int,
-    fills: list[Fill],
-    funding: Sequence[FundingPayment],
-    data: Any,
-    broker: Any,
-    equity: list[float],
-) -> dict[str, object]:
-    direction = 1 if fills[0].size > 0 else -1
-    opened = [f for f in fills if f.size * direction > 0]
-    closed = [f for f in fills if f.size * direction < 0]
-    size = sum(abs(f.size) for f in opened)
-    entry = sum(abs(f.size) * f.price for f in opened) / size
-    first, last = fills[0].bar, fills[-1].bar
-    gross = -sum(f.size * f.reference_price for f in fills)
-    slippage = sum(f.size * (f.price - f.reference_price) for f in fills)
-    fees = sum(f.fee for f in fills)
-    paid = sum(p.amount for p in funding if first <= p.bar < last or (first == last == p.bar))
-    net = gross - slippage - fees + paid
-    before = equity[first - 1] if 0 < first <= len(equity) else broker.startingcash
-    context = fills[0].context or {}
-    moments = {"entry_ts": first, "exit_ts": last}
-    excursion = _excursions(data, first, last, entry, direction)
+def _money(trip: _Trip, funding: Sequence[FundingPayment]) -> dict[str, float]:
+    gross = -sum(f.size * f.reference_price for f in trip.fills)
+    slippage = sum(f.slippage for f in trip.fills)
+    fees = sum(f.fee for f in trip.fills)
+    paid = sum(p.amount for p in funding if trip.first < p.fills <= trip.last)
     return {
-        "trade_id": number,
-        "direction": direction,
-        "armed_ts": context.get("armed_ts"),
-        "trigger_ts": context.get("trigger_ts"),
-        **{name: _open_us(data, bar) for name, bar in moments.items()},
-        "entry_price": entry,
-        "exit_price": sum(abs(f.size) * f.price for f in closed) / size,
-        "size": size,
-        "stop_price": context.get("stop_price", np.nan),
-        "target_price": context.get("target_price", np.nan),
-        "own_liquidation_price": _own_liquidation(broker, data, entry, size * direction),
-        **{name: context.get(name, np.nan) for name in _TIER_COLUMNS},
-        "exit_reason": fills[-1].reason,
-        "bars_held": last - first + 1,
         "gross_pnl": gross,
         "fees": fees,
         "slippage": slippage,
         "funding": paid,
-        "net_pnl": net,
-        "return_on_equity": net / before,
-        "mae": excursion[0],
-        "mfe": excursion[1],
+        "net_pnl": gross - slippage - fees + paid,
     }
 
 
-def _excursions(
-    data: Any, first: int, last: int, entry: float, direction: int
-) -> tuple[float, float]:
-    high = max(data.high.array[first : last + 1])
-    low = min(data.low.array[first : last + 1])
-    worst, best = (low, high) if direction > 0 else (high, low)
-    return direction * (worst / entry - 1.0), direction * (best / entry - 1.0)
+def _story(fills: list[Fill], bars: Mapping[int, _Bar]) -> dict[str, object]:
+    """Return what a trade was, why it was made, and how it went."""
+    direction = 1 if fills[0].size > 0 else -1
+    first, last = fills[0].bar, fills[-1].bar
+    entry, size = _average(fills, direction)
+    context = fills[0].context or {}
+    worst, best = _extremes(fills, bars)[::direction]
+    return {
+        "direction": direction,
+        "armed_ts": context.get("armed_ts"),
+        "trigger_ts": context.get("trigger_ts"),
+        "entry_ts": bars[first].open_us,
+        "exit_ts": bars[last].open_us,
+        "entry_price": entry,
+        "exit_price": _average(fills, -direction)[0],
+        "size": size,
+        "stop_price": context.get("stop_price", np.nan),
+        "target_price": context.get("target_price", np.nan),
+        **{name: context.get(name, np.nan) for name in _TIER_COLUMNS},
+        "exit_reason": fills[-1].reason,
+        "bars_held": last - first + 1,
+        "mae": direction * (worst / entry - 1.0),
+        "mfe": direction * (best / entry - 1.0),
+    }
 
 
-def _own_liquidation(broker: Any, data: Any, entry: float, size: float) -> float:
+def _average(fills: list[Fill], sign: int) -> tuple[float, float]:
+    """Return mean price and quantity of the fills in one direction."""
+    chosen = [f for f in fills if f.size * sign > 0]
+    size = sum(abs(f.size) for f in chosen)
+    return sum(abs(f.size) * f.price for f in chosen) / size, size
+
+
+def _extremes(fills: list[Fill], bars: Mapping[int, _Bar]) -> tuple[float, float]:
+    """Return the lowest and the highest price while held; see `TRADES_SCHEMA`."""
+    first, last = fills[0].bar, fills[-1].bar
+    left_at_close = fills[-1].reason == END
+    whole = [bars[bar] for bar in range(first, last + left_at_close)]
+    prices = [f.reference_price for f in fills]
+    if last > first:
+        prices.append(bars[last].open)
+    return min(prices + [bar.low for bar in whole]), max(prices + [bar.high for bar in whole])
+
+
+def _own_liquidation(broker: Any, data: Any, fills: list[Fill]) -> float:
     if not isinstance(broker, PerpetualBroker) or broker.brackets is None:
         return float("nan")
     leverage = getattr(broker.getcommissioninfo(data).p, "position_leverage", None)
     if leverage is None:
         return float("nan")
-    direction = 1 if size > 0 else -1
-    return broker.brackets.liquidation_price(
-        entry, leverage, quantity=abs(size), direction=direction
-    )
+    direction = 1 if fills[0].size > 0 else -1
+    entry, size = _average(fills, direction)
+    return broker.brackets.liquidation_price(entry, leverage, quantity=size, direction=direction)
 
 
-def _open_us(data: Any, bar: int) -> int:
+def _open_us(data: Any) -> int:
     panel = getattr(data, "panel", None)
     if panel is not None:
-        return int(panel.ts[bar])
-    moment = bt.num2date(data.datetime.array[bar])
-    return int(np.datetime64(moment, "us").astype(np.int64))
+        return int(panel.ts[len(data) - 1])
+    return int(np.datetime64(data.datetime.datetime(0), "us").astype(np.int64))

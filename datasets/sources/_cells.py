@@ -18,6 +18,8 @@ from ._raw import RawTable
 UNITS_US: Final = {"s": 1_000_000.0, "ms": 1000.0, "us": 1.0, "ns": 0.001}
 _UNIT_EDGES: Final = (("s", 1e8, 1e11), ("ms", 1e11, 1e14), ("us", 1e14, 1e17), ("ns", 1e17, 1e20))
 _NAMES: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_EMPTY: Final = frozenset({"", "nan", "null", "none", "<na>", "nat"})
+_LAST_SECOND: Final = 10**11  # in the year 5138
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
 
@@ -36,17 +38,12 @@ class Cells:
     def numbers(self, name: str) -> Float64Array1D:
         """Return a column as numbers, NaN where a cell is empty or holds something else."""
         column = self.raw.frame[name]
-        values = np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
+        values = to_numbers(column)
         if column.dtype == object or pd.api.types.is_string_dtype(column.dtype):
             for row in np.flatnonzero(np.isnan(values)):
-                cell = column.iloc[row]
-                if isinstance(cell, str) and cell.strip().lower() not in (
-                    "",
-                    "nan",
-                    "null",
-                    "none",
-                ):
-                    self.note(int(row), f"{name} is not a number: {cell.strip()[:40]!r}")
+                cell = str(column.iloc[row]).strip()
+                if cell.lower() not in _EMPTY:
+                    self.note(int(row), f"{name} is not a number: {cell[:40]!r}")
         return values
 
     def counts(self, name: str) -> pa.Array:
@@ -74,9 +71,12 @@ class Cells:
         column = self.raw.frame[name]
         if isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind == "M":
             return self._from_datetimes(pd.to_datetime(column, utc=True), name), "timestamps"
-        values = np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
+        values = to_numbers(column)
         if np.isfinite(values).sum() * 2 < len(values):
-            parsed = pd.to_datetime(column.astype(str), utc=True, format="ISO8601", errors="coerce")
+            texts = column.astype(str)
+            # Words such as "now" and "today" would be moments of the machine's clock.
+            texts = texts.where(texts.str.contains(r"\d", regex=True), "")
+            parsed = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
             return self._from_datetimes(parsed, name), "ISO dates"
         units = np.full(len(values), "", dtype=object)
         for known, low, high in _UNIT_EDGES:
@@ -92,8 +92,14 @@ class Cells:
         for row in np.flatnonzero(parsed.isna().to_numpy()):
             cell = str(self.raw.frame[name].iloc[row])[:40]
             self.note(int(row), f"{name} is not a time: {cell!r}")
-        filled = parsed.fillna(pd.Timestamp(0, tz="UTC")).dt.tz_localize(None)
-        moments: Int64Array1D = filled.to_numpy().astype("datetime64[us]").astype(np.int64)
+        filled = parsed.fillna(pd.Timestamp(0, tz="UTC")).dt.tz_localize(None).to_numpy()
+        seconds = filled.astype("datetime64[s]").astype(np.int64)
+        # Beyond this, microseconds do not fit and would wrap round to a moment that looks right.
+        outside = (seconds < -_LAST_SECOND) | (seconds > _LAST_SECOND)
+        for row in np.flatnonzero(outside):
+            self.note(int(row), f"{name} is beyond the calendar")
+        filled = np.where(outside, np.datetime64(0, "s"), filled)
+        moments: Int64Array1D = filled.astype("datetime64[us]").astype(np.int64)
         return moments
 
     def note(self, row: int, problem: str) -> None:
@@ -112,8 +118,10 @@ class Cells:
         arrays[PROBLEM] = pa.array(self.problems, pa.string())
         return pa.table(arrays)
 
-    def bar_length(self, ts: Int64Array1D) -> int:
+    def bar_length(self, ts: Int64Array1D, *, sparse: bool = False) -> int:
         """Return the length of a bar in microseconds: the most common step of the valid rows.
+
+        Where a file leaves out empty bars (`sparse`), it is the smallest step.
 
         Raises
         ------
@@ -125,12 +133,38 @@ class Cells:
             raise InputError(
                 f"{self.raw.path}: the length of a bar cannot be told from one row; give --timeframe"
             )
+        if sparse:
+            return int(steps.min())
         lengths, counts = np.unique(steps, return_counts=True)
         return int(lengths[np.argmax(counts)])
 
-    def timeframe(self, ts: Int64Array1D) -> str:
+    def timeframe(self, ts: Int64Array1D, *, sparse: bool = False) -> str:
         """Return the bar length as a name; see `bar_length`."""
-        return timeframe_name(max(self.bar_length(ts) // 1_000_000, 1) * 1_000_000)
+        return timeframe_name(max(self.bar_length(ts, sparse=sparse) // 1_000_000, 1) * 1_000_000)
+
+
+def to_numbers(column: pd.Series[Any]) -> Float64Array1D:
+    """Return a column's cells as numbers, NaN where a cell is none."""
+    try:
+        return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        # A JSON value can be a list, an object or an integer beyond any float.
+        return np.array([_number(cell) for cell in column], dtype=np.float64)
+
+
+def product(one: Float64Array1D, other: Float64Array1D) -> Float64Array1D:
+    """Return a product; one beyond any float is infinite, which the quarantine catches."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return one * other
+
+
+def _number(cell: Any) -> float:
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return np.nan
+    except OverflowError:
+        return np.inf if cell > 0 else -np.inf
 
 
 def _arrow(name: str, column: Any) -> pa.Array:

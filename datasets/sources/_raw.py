@@ -7,9 +7,11 @@ and does not stop the file.
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import io
 import json
+import lzma
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ LARGEST_FILE: Final = 4 * 1024**3
 """Bytes; a file that unpacks to more is refused."""
 
 _LARGEST_RATIO: Final = 200
-"""A zip that says it unpacks to more times its size than this is taken for a bomb."""
+"""A zip or gz that unpacks to more times its size than this is taken for a bomb."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,12 +46,15 @@ class RawTable:
         Line of each row in the file, from 1; the header counts.
     broken : tuple of (int, str)
         Lines with another number of cells than the header, and their text.
+    notes : tuple of str
+        What was left out on the way to the table.
     """
 
     path: Path
     frame: pd.DataFrame
     lines: np.ndarray[tuple[int], np.dtype[np.int64]]
     broken: tuple[tuple[int, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def columns(self) -> frozenset[str]:
@@ -58,11 +63,27 @@ class RawTable:
 
     def where(self, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> RawTable:
         """Return the rows of a mask."""
-        return RawTable(self.path, self.frame[mask], self.lines[mask], self.broken)
+        return dataclasses.replace(self, frame=self.frame[mask], lines=self.lines[mask])
 
 
-def read_raw(path: Path) -> RawTable | Any:
-    """Return a file's table, or its value if it is JSON.
+@dataclass(frozen=True, slots=True, eq=False)
+class JsonLines:
+    """JSON values of a file that holds one on each line, as recorders of streams write it.
+
+    Attributes
+    ----------
+    values : tuple of (int, JSON value)
+        Line, from 1, and what stands on it.
+    broken : tuple of (int, str)
+        Lines that are not whole JSON, such as the last one of a recorder that was killed.
+    """
+
+    values: tuple[tuple[int, Any], ...]
+    broken: tuple[tuple[int, str], ...] = ()
+
+
+def read_raw(path: Path) -> RawTable | JsonLines | Any:
+    """Return a file's table, or its value or values if it is JSON.
 
     Raises
     ------
@@ -89,12 +110,15 @@ def _content(path: Path, magic: bytes) -> bytes:
         return _unzip(path)
     if magic[:2] == b"\x1f\x8b":
         try:
+            largest = min(path.stat().st_size * _LARGEST_RATIO + 2**20, LARGEST_FILE)
             with gzip.open(path) as file:
-                content = file.read(LARGEST_FILE + 1)
+                content = file.read(largest + 1)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InputError(
                 f"{path}: the gz file is damaged or cut off; fetch it again"
             ) from error
+        if len(content) > largest:
+            raise InputError(f"{path}: unpacks to over {largest} bytes; refused as a gz bomb")
     else:
         with path.open("rb") as raw:
             content = raw.read(LARGEST_FILE + 1)
@@ -113,6 +137,8 @@ def _unzip(path: Path) -> bytes:
             inner = PurePosixPath(member.filename.replace("\\", "/"))
             if inner.is_absolute() or ".." in inner.parts:
                 raise InputError(f"{path}: the file name inside climbs out of its folder; refused")
+            if member.flag_bits & 1:
+                raise InputError(f"{path}: the zip is encrypted; unpack it first")
             packed = max(member.compress_size, 1)
             if (
                 member.file_size > LARGEST_FILE
@@ -126,6 +152,7 @@ def _unzip(path: Path) -> bytes:
     except (
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
         EOFError,
         RuntimeError,
         NotImplementedError,
@@ -136,11 +163,13 @@ def _unzip(path: Path) -> bytes:
 
 def _parquet(path: Path) -> RawTable:
     try:
-        frame = pq.read_table(path, partitioning=None).to_pandas()
+        size = pq.read_metadata(path)
+        if size.num_rows * size.num_columns * 8 > LARGEST_FILE:
+            raise InputError(f"{path}: unpacks to over {LARGEST_FILE >> 30} GiB; split it")
+        # What pandas wrote beside the columns is not trusted: an index is a column like any other.
+        frame = pq.read_table(path, partitioning=None).to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError, ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: the parquet file is damaged or cut off ({error})") from error
-    if frame.index.name or not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index()
     frame.columns = [str(name).strip() for name in frame.columns]
     return _checked(RawTable(path, frame, np.arange(1, len(frame) + 1, dtype=np.int64)))
 
@@ -159,15 +188,38 @@ def _parse(path: Path, content: bytes) -> RawTable | Any:
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
+            if (lines := _json_lines(content)) is not None:
+                return lines
             raise InputError(f"{path}: is not whole JSON ({error})") from error
     if not text or b"\x00" in content[:4096]:
         raise InputError(f"{path}: is neither csv, parquet, JSON, zip nor gz")
     return _csv(path, content)
 
 
+def _json_lines(content: bytes) -> JsonLines | None:
+    """Return the values of a file whose first line is whole JSON by itself, else None."""
+    values: list[tuple[int, Any]] = []
+    broken: list[tuple[int, str]] = []
+    for number, line in enumerate(content.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            values.append((number, json.loads(line)))
+        except (ValueError, RecursionError):
+            if not values:
+                return None
+            broken.append((number, line.decode("utf-8", "replace")[:200]))
+    return JsonLines(tuple(values), tuple(broken))
+
+
 def _csv(path: Path, content: bytes) -> RawTable:
-    first = content.lstrip(b"\xef\xbb\xbf \r\n").split(b"\n", 1)[0].decode("utf-8", "replace")
+    _check_text(path, content)
+    body = content.lstrip(b"\xef\xbb\xbf \r\n")
+    before = content[: len(content) - len(body)].count(b"\n")
+    first = body.split(b"\n", 1)[0].decode("utf-8")
     headed = not _looks_like_a_number(first.split(",")[0])
+    if headed and not body[len(first.encode()) :].strip() and b"\r" not in body.strip():
+        raise InputError(f"{path}: holds no rows")
     broken: list[tuple[int, str]] = []
 
     def note(row: pa_csv.InvalidRow) -> str:
@@ -179,7 +231,7 @@ def _csv(path: Path, content: bytes) -> RawTable:
         header = first.rstrip("\r").split(",") if headed else names or []
         cleaned = [name.strip().strip('"') for name in header]
         table = pa_csv.read_csv(
-            io.BytesIO(content),
+            io.BytesIO(body),
             read_options=pa_csv.ReadOptions(
                 use_threads=False, column_names=cleaned, skip_rows=1 if headed else 0
             ),
@@ -190,16 +242,36 @@ def _csv(path: Path, content: bytes) -> RawTable:
         )
     except (pa.ArrowException, ValueError, KeyError) as error:
         raise InputError(f"{path}: is not a readable csv ({str(error).splitlines()[0]})") from error
-    skipped = {line for line, _ in broken}
-    first_line = 2 if headed else 1
-    total = table.num_rows + len(broken)
-    lines = np.array(
-        [line for line in range(first_line, first_line + total) if line not in skipped],
-        dtype=np.int64,
+    numbers = _line_numbers(body, table.num_rows + len(broken) + headed) + before
+    bad = np.array([number for number, _ in broken], dtype=np.int64) - 1
+    good = np.delete(numbers, [*([0] if headed else []), *bad])
+    texts = [text for _, text in broken]
+    return _checked(
+        RawTable(
+            path,
+            table.to_pandas(),
+            good,
+            tuple(zip(numbers[bad].tolist(), texts, strict=True)),
+        )
     )
-    if len(lines) != table.num_rows:
-        lines = np.arange(first_line, first_line + table.num_rows, dtype=np.int64)
-    return _checked(RawTable(path, table.to_pandas(), lines, tuple(broken)))
+
+
+def _check_text(path: Path, content: bytes) -> None:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}: line {line} is not UTF-8 text; convert the file") from None
+
+
+def _line_numbers(body: bytes, rows: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the line of each row, from 1: the reader leaves out empty lines and does not count them."""
+    if b"\n\n" in body or b"\n\r\n" in body:
+        ends = [line.strip(b"\r") for line in body.split(b"\n")]
+        filled = np.flatnonzero([bool(line) for line in ends]) + 1
+        if len(filled) == rows:
+            return filled.astype(np.int64)
+    return np.arange(1, rows + 1, dtype=np.int64)
 
 
 def _looks_like_a_number(cell: str) -> bool:

@@ -8,6 +8,7 @@ most one a second and symbol since 2021-04-27, so that counts and sums are lower
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Final
 
@@ -16,13 +17,18 @@ import pandas as pd
 
 from ..errors import InputError
 from ..naming import timeframe_us
+from ..panel import Float64Array1D
 from ..schemas import EVENTS
 from ._cells import Cells
-from ._layout import Layout, symbol_of, venue_of
+from ._contracts import Contract, check_amounts, check_traded, contract_of
+from ._layout import Layout, by_symbol, own_name, symbol_of, venue_of
 from ._raw import RawTable
 from .parsed import ImportOptions, Parsed
 
 VENUE: Final = "binance"
+SPOT_VENUE: Final = "binance-spot"
+"""Spot has the perpetual's symbols, so it is kept apart as a venue of its own."""
+
 METRICS_LAG_US: Final = 5 * 60 * 1_000_000
 """A snapshot of open interest is on the wire within five minutes; a later bound, to be safe."""
 
@@ -78,10 +84,15 @@ _ARCHIVE_NAME: Final = re.compile(
 
 def name_columns(raw: RawTable) -> RawTable:
     """Return a table without a header with the columns that its width stands for."""
-    if "column_0" not in raw.columns or len(raw.frame.columns) not in _HEADERLESS:
+    width, given = len(raw.frame.columns), tuple(raw.frame.columns)
+    # Other programs write the same twelve columns and name the last five in their own ways.
+    if width == len(KLINES) and given[:7] == KLINES[:7]:
+        names = KLINES
+    elif "column_0" in raw.columns and width in _HEADERLESS:
+        names = _HEADERLESS[width]
+    else:
         return raw
-    names = _HEADERLESS[len(raw.frame.columns)]
-    return RawTable(raw.path, raw.frame.set_axis(list(names), axis=1), raw.lines, raw.broken)
+    return dataclasses.replace(raw, frame=raw.frame.set_axis(list(names), axis=1))
 
 
 def _symbol(raw: RawTable, options: ImportOptions) -> str:
@@ -89,57 +100,80 @@ def _symbol(raw: RawTable, options: ImportOptions) -> str:
     return symbol_of(raw, options, match["symbol"] if match else None)
 
 
+def _contract(raw: RawTable, options: ImportOptions, symbol: str) -> Contract:
+    """Return the unit of amounts; a COIN-M symbol counts in contracts, by whatever name it is kept."""
+    match = _ARCHIVE_NAME.match(raw.path.name)
+    if "symbol" in raw.columns:
+        symbol = own_name(raw, "symbol")
+    elif match:
+        symbol = match["symbol"]
+    return contract_of(raw.path, VENUE, symbol, options)
+
+
 def _klines(raw: RawTable, options: ImportOptions) -> list[Parsed]:
     path = str(raw.path)
     if "premiumIndex" in path:
         raise InputError(f"{path}: premium index klines are not prices; import fundingRate instead")
+    if "indexPrice" in path:
+        raise InputError(f"{path}: index prices trigger nothing; import markPriceKlines instead")
     cells = Cells(raw)
     ts, unit = cells.times("open_time", options.time_unit)
     match = _ARCHIVE_NAME.match(raw.path.name)
     timeframe = options.timeframe or (match["interval"] if match else None) or cells.timeframe(ts)
-    mark = "markPrice" in path
+    mark = "markPrice" in path or options.table == "mark_bars"
+    symbol = _symbol(raw, options)
+    spot = "spot" in raw.path.parts
+    notes: tuple[str, ...] = ()
     columns = {
         "ts": ts,
         "available_at": ts + timeframe_us(timeframe),
         **{name: cells.numbers(name) for name in ("open", "high", "low", "close")},
     }
     if not mark:
-        columns |= {
-            "volume": cells.numbers("volume"),
-            "quote_volume": cells.numbers("quote_volume"),
-            "trades": cells.counts("count"),
-            "taker_buy_volume": cells.numbers("taker_buy_volume"),
-            "taker_buy_quote_volume": cells.numbers("taker_buy_quote_volume"),
-        }
-    kind = "mark price klines" if mark else "klines"
+        contract = _contract(raw, options, symbol)
+        columns |= _volumes(cells, contract) | {"trades": cells.counts("count")}
+        check_traded(raw.path, columns["high"], columns["low"], columns["volume"])
+        check_amounts(raw.path, columns["close"], columns["volume"], columns["quote_volume"])
+        notes = contract.notes
+        if unit == "microseconds" and not spot and options.venue is None:
+            notes += (f"only spot archives are in microseconds: is it --venue {SPOT_VENUE}?",)
+    kind = "mark price klines" if mark else "spot klines" if spot else "klines"
     return [
         Parsed(
             table="mark_bars" if mark else "bars",
             rows=cells.table(columns),
-            venue=venue_of(raw, options, VENUE),
-            symbol=_symbol(raw, options),
+            venue=venue_of(raw, options, SPOT_VENUE if spot else VENUE),
+            symbol=symbol,
             timeframe=timeframe,
             recognised=f"Binance {kind}, {timeframe}, {unit}",
+            notes=notes,
         )
     ]
 
 
+def _volumes(cells: Cells, contract: Contract) -> dict[str, Float64Array1D]:
+    names = (("volume", "quote_volume"), ("taker_buy_volume", "taker_buy_quote_volume"))
+    columns = {name: cells.numbers(name) for pair in names for name in pair}
+    if contract.of == "quote":  # COIN-M: contracts, and what they are worth in coins
+        for base, quote in names:
+            columns[base], columns[quote] = columns[quote], columns[base] * contract.size
+    return columns
+
+
 def _metrics(raw: RawTable, options: ImportOptions) -> list[Parsed]:
+    return [p for own, part in by_symbol(raw, options) for p in _metrics_of(part, options, own)]
+
+
+def _metrics_of(raw: RawTable, options: ImportOptions, symbol: str) -> list[Parsed]:
     cells = Cells(raw)
     ts, _ = cells.times("create_time", options.time_unit)
-    own = cells.texts("symbol")
-    symbol = symbol_of(raw, options, str(own.iloc[0]))
-    for row in np.flatnonzero((own != own.iloc[0]).to_numpy()):
-        cells.note(int(row), f"symbol is not {own.iloc[0]}")
     moments = {"ts": ts, "available_at": ts + METRICS_LAG_US}
     common = {"venue": venue_of(raw, options, VENUE), "symbol": symbol}
-    open_interest = cells.table(
-        {
-            **moments,
-            "oi_base": cells.numbers("sum_open_interest"),
-            "oi_quote": cells.numbers("sum_open_interest_value"),
-        }
-    )
+    contract = _contract(raw, options, symbol)
+    base, quote = cells.numbers("sum_open_interest"), cells.numbers("sum_open_interest_value")
+    if contract.of == "quote":  # COIN-M: contracts, and what they are worth in coins
+        base, quote = quote, base * contract.size
+    open_interest = cells.table({**moments, "oi_base": base, "oi_quote": quote})
     ratios = {
         "long_short_accounts": cells.numbers("count_long_short_ratio"),
         "top_long_short_positions": cells.numbers("sum_toptrader_long_short_ratio"),
@@ -154,6 +188,7 @@ def _metrics(raw: RawTable, options: ImportOptions) -> list[Parsed]:
             table="open_interest",
             rows=open_interest,
             recognised="Binance metrics",
+            notes=contract.notes,
             venue=common["venue"],
             symbol=common["symbol"],
         ),
@@ -191,50 +226,63 @@ def _funding(raw: RawTable, options: ImportOptions) -> list[Parsed]:
 
 
 def _liquidations(raw: RawTable, options: ImportOptions) -> list[Parsed]:
-    cells = Cells(raw)
-    symbol = (
-        str(cells.texts("symbol").iloc[0]) if "symbol" in raw.columns else _symbol(raw, options)
-    )
-    return _forced_orders(
-        raw,
-        options,
-        cells,
-        time="time",
-        quantity="accumulated_fill_quantity",
-        average="average_price",
-        symbol=symbol,
-    )
+    parts = by_symbol(raw, options) if "symbol" in raw.columns else [(_symbol(raw, options), raw)]
+    return [
+        _forced_orders(
+            part,
+            options,
+            time="time",
+            quantity="accumulated_fill_quantity",
+            average="average_price",
+            symbol=symbol,
+        )
+        for symbol, part in parts
+    ]
 
 
 def _stream(raw: RawTable, options: ImportOptions) -> list[Parsed]:
-    cells = Cells(raw)
-    symbol = str(cells.texts("symbol").iloc[0])
-    return _forced_orders(
-        raw,
-        options,
-        cells,
-        time="trade_time_ms",
-        quantity="accum_qty",
-        average="avg_price",
-        symbol=symbol,
-    )
+    return [
+        _forced_orders(
+            part,
+            options,
+            time="trade_time_ms",
+            quantity="accum_qty",
+            average="avg_price",
+            symbol=symbol,
+        )
+        for symbol, part in by_symbol(raw, options)
+    ]
+
+
+def _messages(raw: RawTable, options: ImportOptions) -> list[Parsed]:
+    names = {
+        "s": "symbol",
+        "S": "side",
+        "p": "price",
+        "ap": "avg_price",
+        "z": "accum_qty",
+        "T": "trade_time_ms",
+    }
+    return _stream(dataclasses.replace(raw, frame=raw.frame.rename(columns=names)), options)
 
 
 def _forced_orders(
     raw: RawTable,
     options: ImportOptions,
-    cells: Cells,
     *,
     time: str,
     quantity: str,
     average: str,
     symbol: str,
-) -> list[Parsed]:
+) -> Parsed:
+    cells = Cells(raw)
     ts, unit = cells.times(time, options.time_unit)
     orders = cells.texts("side").str.upper()
     for row in np.flatnonzero(~orders.isin(["BUY", "SELL"]).to_numpy()):
         cells.note(int(row), f"side {orders.iloc[row]!r} is neither BUY nor SELL")
-    filled, price = cells.numbers(quantity), cells.numbers(average)
+    contract = _contract(raw, options, symbol)
+    price = cells.numbers(average)
+    filled, notional = contract.amounts(cells.numbers(quantity), price)
     columns = {
         "ts": ts,
         "available_at": ts,
@@ -242,7 +290,7 @@ def _forced_orders(
         "price": cells.numbers("price"),
         "average_price": price,
         "quantity": filled,
-        "notional": filled * price,
+        "notional": notional,
     }
     identity = pd.DataFrame({name: columns[name] for name in ("ts", "side", "price", "quantity")})
     # Archives repeat rows exactly; a repeat is the same order, so it keeps the same key.
@@ -255,17 +303,15 @@ def _forced_orders(
     )
     repeats = int((~first).sum())
     rows = cells.table(columns).filter(first.to_numpy())
-    return [
-        Parsed(
-            table="liquidations",
-            rows=rows,
-            venue=venue_of(raw, options, VENUE),
-            symbol=symbol_of(raw, options, symbol),
-            timeframe=EVENTS,
-            recognised=f"Binance forced orders, {unit}",
-            notes=(f"{repeats} rows repeat another exactly",) if repeats else (),
-        )
-    ]
+    return Parsed(
+        table="liquidations",
+        rows=rows,
+        venue=venue_of(raw, options, VENUE),
+        symbol=symbol,
+        timeframe=EVENTS,
+        recognised=f"Binance forced orders, {unit}",
+        notes=((f"{repeats} rows repeat another exactly",) if repeats else ()) + contract.notes,
+    )
 
 
 def _open_interest_export(raw: RawTable, options: ImportOptions) -> list[Parsed]:
@@ -303,6 +349,12 @@ LAYOUTS: Final = (
         name="forced order stream",
         required=frozenset({"symbol", "side", "price", "avg_price", "accum_qty", "trade_time_ms"}),
         read=_stream,
+    ),
+    Layout(
+        source="binance",
+        name="forced order messages",
+        required=frozenset({"s", "S", "p", "ap", "z", "T"}),
+        read=_messages,
     ),
     Layout(
         source="binance",

@@ -7,16 +7,19 @@ there is no data; sides are positions' sides. The heatmap has no side: above the
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..errors import InputError
 from ..naming import timeframe_us
 from ._cells import Cells
-from ._layout import Layout, symbol_of, venue_of
+from ._layout import Layout, by_symbol, by_venue, symbol_of, venue_of
 from ._raw import RawTable
 from .parsed import ImportOptions, Parsed
 
@@ -24,43 +27,37 @@ _TIMES: Final = ("time_ms", "timestamp", "ts_utc", "time", "ts", "date")
 
 
 def _time_column(raw: RawTable) -> str:
-    return next(name for name in _TIMES if name in raw.columns)
+    found = next((name for name in _TIMES if name in raw.columns), None)
+    if found is None:
+        raise InputError(f"{raw.path}: has no column of times; call one {', '.join(_TIMES[:-1])}")
+    return found
 
 
 def _by_symbol(raw: RawTable, options: ImportOptions) -> list[tuple[str, RawTable]]:
-    """Return a file's tables by symbol: the one asked for, or all."""
-    for name in ("symbol", "coin"):
-        if name in raw.columns:
-            symbols = raw.frame[name].astype(str).str.strip()
-            wanted = sorted(symbols.unique())
-            if options.symbol is not None:
-                if options.symbol not in wanted:
-                    raise InputError(
-                        f"{raw.path}: has no {options.symbol}, only {', '.join(wanted)[:200]}"
-                    )
-                wanted = [options.symbol]
-            return [(symbol, raw.where((symbols == symbol).to_numpy())) for symbol in wanted]
+    if {"symbol", "coin"} & raw.columns:
+        return by_symbol(raw, options)
     return [(symbol_of(raw, options), raw)]
 
 
-def _by_venue(raw: RawTable, options: ImportOptions) -> list[tuple[str, RawTable]]:
+def _venues(raw: RawTable, options: ImportOptions) -> list[tuple[str, RawTable]]:
     if "venue" in raw.columns:
-        venues = raw.frame["venue"].astype(str).str.strip()
-        names = sorted(v for v in venues.unique() if options.venue in (None, v))
-        return [(venue, raw.where((venues == venue).to_numpy())) for venue in names]
+        return by_venue(raw, options, "venue")
     return [(venue_of(raw, options), raw)]
 
 
-def _start_of_data(values: Sequence[np.ndarray[Any, Any]]) -> int:
-    """Return the first row in which any value is neither 0 nor missing."""
-    some = np.any([np.nan_to_num(column) != 0.0 for column in values], axis=0)
-    return int(np.argmax(some)) if some.any() else len(some)
+def _with_data(
+    cells: Cells, ts: np.ndarray[Any, Any], values: Sequence[np.ndarray[Any, Any]]
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which rows are not before the first that has a value; rows with a problem stay."""
+    some = np.any([np.nan_to_num(column) != 0.0 for column in values], axis=0) & cells.valid()
+    begin = ts[some].min() if some.any() else np.iinfo(np.int64).max
+    return (ts >= begin) | ~cells.valid()
 
 
 def _each(raw: RawTable, options: ImportOptions) -> list[tuple[str, str, RawTable]]:
     return [
         (venue, symbol, part)
-        for venue, of_venue in _by_venue(raw, options)
+        for venue, of_venue in _venues(raw, options)
         for symbol, part in _by_symbol(of_venue, options)
     ]
 
@@ -84,18 +81,22 @@ def _series(
     for venue, symbol, part in _each(raw, options):
         cells = Cells(part)
         opens, _ = cells.times(_time_column(part), options.time_unit)
-        length = _length(cells, opens, options) if stamped == "end" else 0
+        timeframe = options.timeframe or cells.timeframe(opens) if stamped == "end" else None
+        length = timeframe_us(timeframe) if timeframe is not None else 0
         numbers = {name: cells.numbers(column) * scale for name, column in values.items()}
-        begin = _start_of_data(list(numbers.values()))
+        # Where a bar's value is given, vendors write zeros for no data; a settled rate may be zero.
+        kept = np.ones(len(opens), dtype=bool)
+        if stamped == "end":
+            kept = _with_data(cells, opens, list(numbers.values()))
         columns = {"ts": opens + length, "available_at": opens + length, **numbers}
         found.append(
             Parsed(
                 table=table,
-                rows=cells.table(columns).slice(begin),
+                rows=cells.table(columns).filter(kept),
                 venue=venue,
                 symbol=symbol,
-                recognised=what,
-                notes=_left_out(begin),
+                recognised=f"{what}, {timeframe}" if timeframe is not None else what,
+                notes=_left_out(int((~kept).sum())),
             )
         )
     return found
@@ -105,10 +106,6 @@ def _left_out(rows: int) -> tuple[str, ...]:
     if not rows:
         return ()
     return (f"{rows} rows of zeros before the series begins mean no data; left out",)
-
-
-def _length(cells: Cells, ts: np.ndarray[Any, Any], options: ImportOptions) -> int:
-    return timeframe_us(options.timeframe or cells.timeframe(ts))
 
 
 def _open_interest(raw: RawTable, options: ImportOptions) -> list[Parsed]:
@@ -135,17 +132,7 @@ def _funding(raw: RawTable, options: ImportOptions) -> list[Parsed]:
         scale=0.01,
     )
     note = "the rates' average over a bar or over venues: not what one contract settles"
-    return [
-        Parsed(
-            table=p.table,
-            rows=p.rows,
-            venue=p.venue,
-            symbol=p.symbol,
-            recognised=p.recognised,
-            notes=(*p.notes, note),
-        )
-        for p in found
-    ]
+    return [dataclasses.replace(parsed, notes=(*parsed.notes, note)) for parsed in found]
 
 
 def _settled_funding(raw: RawTable, options: ImportOptions) -> list[Parsed]:
@@ -176,14 +163,20 @@ def _taker(raw: RawTable, options: ImportOptions) -> list[Parsed]:
         for pair in (("taker_buy_usd", "taker_sell_usd"), ("buy_usd", "sell_usd"))
         if pair[0] in raw.columns
     )
-    frame = raw.frame.copy()
-    bought = pd.to_numeric(frame[buy], errors="coerce")
-    sold = pd.to_numeric(frame[sell], errors="coerce")
-    frame["taker_buy_sell"] = (bought / sold.where(sold > 0)).astype(float).fillna(0.0)
-    with_ratio = RawTable(raw.path, frame, raw.lines, raw.broken)
-    values = {"taker_buy_sell": "taker_buy_sell"}
     what = "taker volume by bar, as the ratio of buys to sells"
-    return _series(with_ratio, options, table="positioning", values=values, what=what)
+    values = {"bought": buy, "sold": sell}
+    found = _series(raw, options, table="positioning", values=values, what=what)
+    return [dataclasses.replace(parsed, rows=_ratio(parsed.rows)) for parsed in found]
+
+
+def _ratio(rows: pa.Table) -> pa.Table:
+    """Return rows with ``bought / sold``, null where nothing was sold."""
+    bought, sold = rows["bought"], rows["sold"]
+    nothing = pc.less_equal(sold, 0.0)
+    divisor = pc.if_else(nothing, pa.scalar(None, pa.float64()), sold)
+    return rows.drop_columns(["bought", "sold"]).append_column(
+        "taker_buy_sell", pc.divide(bought, divisor)
+    )
 
 
 _SIDES: Final = (
@@ -201,10 +194,10 @@ def _liquidations(raw: RawTable, options: ImportOptions) -> list[Parsed]:
     for venue, symbol, part in _each(raw, options):
         cells = Cells(part)
         ts, _ = cells.times(_time_column(part), options.time_unit)
-        length = _length(cells, ts, options)
         timeframe = options.timeframe or cells.timeframe(ts)
+        length = timeframe_us(timeframe)
         sides = {"long": cells.numbers(long), "short": cells.numbers(short)}
-        begin = _start_of_data(list(sides.values()))
+        kept = _with_data(cells, ts, list(sides.values()))
         tables = [
             cells.table(
                 {
@@ -214,27 +207,37 @@ def _liquidations(raw: RawTable, options: ImportOptions) -> list[Parsed]:
                     "notional": notional,
                     "seq": np.zeros(len(ts), dtype=np.int64),
                 }
-            ).slice(begin)
+            ).filter(kept)
             for side, notional in sides.items()
         ]
         found.append(
             Parsed(
                 table="liquidations",
-                rows=_stacked(tables),
+                rows=pa.concat_tables(tables),
                 venue=venue,
                 symbol=symbol,
                 timeframe=timeframe,
                 recognised=f"printed liquidations summed by {timeframe}",
-                notes=_left_out(begin),
+                notes=(*_left_out(int((~kept).sum())), *_revised(cells, sides, long, short)),
             )
         )
     return found
 
 
-def _stacked(tables: list[Any]) -> Any:
-    import pyarrow as pa
-
-    return pa.concat_tables(tables)
+def _revised(
+    cells: Cells, sides: dict[str, np.ndarray[Any, Any]], long: str, short: str
+) -> tuple[str, ...]:
+    """Tell how many values a recorder first saw otherwise; the latest ones are stored."""
+    changed = np.zeros(len(cells.raw.frame), dtype=bool)
+    for latest, name in zip(sides.values(), (long, short), strict=True):
+        first = cells.optional(f"{name}_first_seen")
+        changed |= np.isfinite(first) & (first != latest)
+    if not changed.any():
+        return ()
+    return (
+        f"the vendor revised {int(changed.sum()):,} of {len(changed):,} bars after they were first "
+        "seen; the latest values are stored, which were not yet known when the bar closed",
+    )
 
 
 def response_table(path: Any, value: Any) -> RawTable | None:
@@ -277,7 +280,7 @@ LAYOUTS: Final = (
         name="open interest",
         required=_OHLC,
         excluded=_NO_VOLUME,
-        hint="oi_",
+        hint="oi",
         read=_open_interest,
     ),
     Layout(

@@ -5,6 +5,7 @@ Also Coinalyze (amounts in coins unless asked for in dollars) and Tardis (one li
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +18,12 @@ from ..naming import timeframe_us
 from ..schemas import EVENTS, TABLES
 from ..validation import LINE
 from ._cells import TIMESTAMP, Cells
-from ._layout import Layout, symbol_of, venue_of
+from ._contracts import check_traded, contract_of
+from ._layout import Layout, by_symbol, by_venue, hints_of, own_name, symbol_of, venue_of
 from ._raw import RawTable
 from .coinglass import _each, _settled_funding, _time_column
 from .parsed import ImportOptions, Parsed
+from .streams import forced_orders
 
 _SHORT_NAMES: Final = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 
@@ -44,9 +47,10 @@ def _bars(raw: RawTable, options: ImportOptions) -> list[Parsed]:
             },
         }
         notes = [f"{int(invented.sum())} bars marked gap_filled left out"] if invented.any() else []
-        mark = options.table == "mark_bars" or "mark" in part.path.name.lower()
+        mark = options.table == "mark_bars" or "mark" in hints_of(part)
         if not mark:
             notes += _volumes(cells, columns, long_names=long_names)
+            check_traded(raw.path, columns["high"], columns["low"], columns["volume"])
         found.append(
             Parsed(
                 table="mark_bars" if mark else "bars",
@@ -73,7 +77,9 @@ def _volumes(cells: Cells, columns: dict[str, Any], *, long_names: bool) -> list
     if "volume_usd" in cells.raw.columns:
         quote = cells.numbers("volume_usd")
         columns["quote_volume"] = quote
-        columns["volume"] = quote / ((columns["high"] + columns["low"] + columns["close"]) / 3.0)
+        with np.errstate(all="ignore"):
+            mean = (columns["high"] + columns["low"] + columns["close"]) / 3.0
+            columns["volume"] = quote / mean
         return ["volume in coins estimated from its value and the bar's mean price"]
     columns["volume"] = cells.numbers("volume" if long_names else "v")
     for name in ("quote_volume", "taker_buy_volume", "taker_buy_quote_volume"):
@@ -82,33 +88,37 @@ def _volumes(cells: Cells, columns: dict[str, Any], *, long_names: bool) -> list
 
 
 def _tardis(raw: RawTable, options: ImportOptions) -> list[Parsed]:
+    return [
+        _tardis_of(part, options, venue, symbol)
+        for venue, of_venue in by_venue(raw, options, "exchange")
+        for symbol, part in by_symbol(of_venue, options)
+    ]
+
+
+def _tardis_of(raw: RawTable, options: ImportOptions, venue: str, symbol: str) -> Parsed:
     cells = Cells(raw)
     ts, _ = cells.times("timestamp", options.time_unit)
     known, _ = cells.times("local_timestamp", options.time_unit)
-    price, quantity = cells.numbers("price"), cells.numbers("amount")
-    orders = cells.texts("side").str.lower()
-    for row in np.flatnonzero(~orders.isin(["buy", "sell"]).to_numpy()):
-        cells.note(int(row), f"side {orders.iloc[row]!r} is neither buy nor sell")
-    columns = {
-        "ts": ts,
-        "available_at": np.maximum(known, ts),
-        "side": np.where(orders == "sell", "long", "short").astype(object),
-        "price": price,
-        "quantity": quantity,
-        "notional": price * quantity,
-    }
-    identity = pd.DataFrame({name: columns[name] for name in ("ts", "side", "price", "quantity")})
-    columns["seq"] = identity.groupby(list(identity.columns), dropna=False).cumcount().to_numpy()
-    return [
-        Parsed(
-            table="liquidations",
-            rows=cells.table(columns),
-            venue=venue_of(raw, options, str(cells.texts("exchange").iloc[0])),
-            symbol=symbol_of(raw, options, str(cells.texts("symbol").iloc[0])),
-            timeframe=EVENTS,
-            recognised="Tardis liquidations",
-        )
-    ]
+    contract = contract_of(raw.path, own_name(raw, "exchange"), own_name(raw, "symbol"), options)
+    rows = forced_orders(
+        cells,
+        ts=ts,
+        available_at=known,
+        side="side",
+        long="sell",
+        price="price",
+        amount="amount",
+        contract=contract,
+    )
+    return Parsed(
+        table="liquidations",
+        rows=rows,
+        venue=venue,
+        symbol=symbol,
+        timeframe=EVENTS,
+        recognised="Tardis liquidations",
+        notes=contract.notes,
+    )
 
 
 def parse_coinalyze(path: Path, value: Any, options: ImportOptions) -> list[Parsed] | None:
@@ -131,6 +141,10 @@ def parse_coinalyze(path: Path, value: Any, options: ImportOptions) -> list[Pars
         )
     found = []
     for entry in value:
+        if not all(isinstance(bar, dict) for bar in entry["history"]):
+            raise InputError(f"{path}: a Coinalyze history has the fields t, l and s")
+        if not entry["history"] and len(value) > 1:
+            continue  # nothing of this symbol was liquidated
         frame = pd.DataFrame(entry["history"])
         if not {"t", "l", "s"} <= set(frame.columns):
             raise InputError(f"{path}: a Coinalyze history has the fields t, l and s")
@@ -138,7 +152,7 @@ def parse_coinalyze(path: Path, value: Any, options: ImportOptions) -> list[Pars
         cells = Cells(raw)
         ts, _ = cells.times("t", "s")
         # Bars without liquidations are left out, so the smallest step is the bar's length.
-        timeframe = options.timeframe or cells.timeframe(ts)
+        timeframe = options.timeframe or cells.timeframe(ts, sparse=True)
         sides = [
             cells.table(
                 {
@@ -205,8 +219,8 @@ def parse_named(raw: RawTable, options: ImportOptions) -> list[Parsed]:
             columns[f.name] = cells.numbers(names[f.name])
     if options.percent and "rate" in columns:
         columns["rate"] = columns["rate"] / 100.0
-    if names["available_at"] in raw.columns and "available_at" in raw.columns:
-        columns["available_at"] = cells.times("available_at", options.time_unit)[0]
+    if names["available_at"] in raw.columns:
+        columns["available_at"] = cells.times(names["available_at"], options.time_unit)[0]
     if table.name == "liquidations" and "seq" not in columns:
         identity = pd.DataFrame({n: columns[n] for n in ("ts", "side", "price") if n in columns})
         columns["seq"] = (
@@ -239,15 +253,7 @@ def broken_rows(parsed: Parsed, raw: RawTable) -> Parsed:
         }
     )
     rows = pa.concat_tables([parsed.rows, extra], promote_options="default")
-    return Parsed(
-        table=parsed.table,
-        rows=rows,
-        venue=parsed.venue,
-        symbol=parsed.symbol,
-        timeframe=parsed.timeframe,
-        recognised=parsed.recognised,
-        notes=parsed.notes,
-    )
+    return dataclasses.replace(parsed, rows=rows)
 
 
 _LONG: Final = frozenset({"open", "high", "low", "close"})

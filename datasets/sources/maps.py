@@ -7,6 +7,7 @@ has no side: above the candle's close shorts, below longs. All figures are the m
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ import pyarrow as pa
 from ..errors import InputError
 from ..validation import LINE
 from ._cells import TIMESTAMP, Cells
-from ._layout import Layout, symbol_of, venue_of
+from ._layout import Layout, by_symbol, symbol_of, venue_of
 from ._raw import RawTable
 from .parsed import ImportOptions, Parsed
 
@@ -58,13 +59,23 @@ def _moment(path: Path, options: ImportOptions) -> int:
             )
         text = match[1] + (f"T{match[2]}:{match[3]}" if match[2] else "")
     try:
-        moment = pd.Timestamp(text)
-    except ValueError:
+        moment = datetime.fromisoformat(text)
+        aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise InputError(
             f"--at {text!r} is not a moment: write for example 2026-03-03T12:02"
         ) from None
-    moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
-    return int(moment.value // 1000) if moment.unit == "ns" else int(moment.as_unit("us").value)
+    return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _axis(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return a map's prices, which must ascend."""
+    prices = np.asarray(values, dtype=np.float64)
+    if prices.ndim != 1 or len(prices) < 2 or not np.isfinite(prices).all():
+        raise ValueError("the prices are not two or more numbers")
+    if not (np.diff(prices) > 0.0).all():
+        raise ValueError("the prices do not ascend")
+    return prices
 
 
 def _level_table(
@@ -94,18 +105,20 @@ def _level_table(
 
 
 def _coinank(path: Path, data: dict[str, Any], options: ImportOptions) -> Parsed:
-    prices = np.asarray(data["prices"], dtype=np.float64)
+    prices = _axis(data["prices"])
     columns = {
         name: np.asarray(values, dtype=np.float64)
         for name, values in data.items()
         if isinstance(values, list) and name != "prices"
     }
-    if any(len(values) != len(prices) for values in columns.values()) or len(prices) < 2:
+    if not columns or any(values.shape != prices.shape for values in columns.values()):
         raise ValueError("the arrays are not of one length")
-    notional = np.sum(list(columns.values()), axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        notional = np.sum(list(columns.values()), axis=0)
     by_leverage = all(re.fullmatch(r"x\d+", name) for name in columns)
     model = "coinank liqmap" if by_leverage else "coinank aggregated liqmap"
-    symbol = symbol_of(_no_table(path), options, data.get("symbol"))
+    own = data.get("symbol")
+    symbol = symbol_of(_no_table(path), options, None if own is None else str(own))
     rows = _level_table(
         _moment(path, options),
         prices=prices,
@@ -125,11 +138,16 @@ def _coinank(path: Path, data: dict[str, Any], options: ImportOptions) -> Parsed
 
 
 def _coinglass_heatmap(path: Path, data: dict[str, Any], options: ImportOptions) -> Parsed:
-    edges = np.asarray(data["y_axis"], dtype=np.float64)
+    edges = _axis(data["y_axis"])
     candles = data["price_candlesticks"]
-    times = np.array([int(float(candle[0])) for candle in candles]) * 1_000_000
+    seconds = np.array([float(candle[0]) for candle in candles])
+    if not ((seconds > 1e8) & (seconds < 1e11)).all():
+        raise ValueError("a candle's time is not in seconds")
+    times = seconds.astype(np.int64) * 1_000_000
     closes = np.array([float(candle[4]) for candle in candles])
     cells = np.asarray([[float(x) for x in row[:3]] for row in data["liquidation_leverage_data"]])
+    if not np.isfinite(cells[:, :2]).all():
+        raise ValueError("an index is not a number")
     column, row = cells[:, 0].astype(np.int64), cells[:, 1].astype(np.int64)
     if column.max() >= len(times) or row.max() >= len(edges) or cells[:, :2].min() < 0:
         raise ValueError("an index points outside the axes")
@@ -163,17 +181,20 @@ def _coinglass_map(path: Path, levels: dict[str, Any], options: ImportOptions) -
     entries = [entry for value in levels.values() for entry in value]
     prices = np.array([float(entry[0]) for entry in entries])
     notional = np.array([float(entry[1]) for entry in entries])
-    price = options.columns.get("price")
-    if price is None:
+    if not entries:
+        raise ValueError("there are no levels")
+    try:
+        price = float(options.columns["price"])
+    except (KeyError, ValueError):
         raise InputError(
             f"{path}: a Coinglass map has no sides; give the price of its moment: --column price=71450"
-        )
+        ) from None
     rows = _level_table(
         _moment(path, options),
         prices=prices,
         edges=prices,
         notional=notional,
-        short=prices > float(price),
+        short=prices > price,
         model="coinglass map",
     )
     rows = rows.group_by(
@@ -196,12 +217,8 @@ def _no_table(path: Path) -> RawTable:
 
 
 def _hyperliquid(raw: RawTable, options: ImportOptions) -> list[Parsed]:
-    coins = raw.frame["coin"].astype(str).str.strip()
     found = []
-    for coin in sorted(coins.unique()):
-        if options.symbol not in (None, coin):
-            continue
-        part = raw.where((coins == coin).to_numpy())
+    for coin, part in by_symbol(raw, options):
         cells = Cells(part)
         ts, _ = cells.times("ts", options.time_unit)
         price = cells.numbers("price")

@@ -27,7 +27,10 @@ class ImportOptions:
     percent : bool
         Whether rates are in percent.
     unit : str or None
-        ``usd`` where a source's amounts can be in coins or in dollars.
+        ``usd`` or ``coins`` where a source's amounts can be in either.
+    contract_value : float or None
+        What one contract is worth where amounts are contracts: coins, or dollars for a symbol that is
+        quoted in USD.
     """
 
     venue: str | None = None
@@ -39,6 +42,7 @@ class ImportOptions:
     time_unit: str | None = None
     percent: bool = False
     unit: str | None = None
+    contract_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

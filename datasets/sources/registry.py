@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, Final
 
 from ..errors import InputError
-from . import binance, coinglass, generic, maps
+from ..naming import check_name
+from ..schemas import TABLES
+from . import binance, coinglass, generic, maps, streams
 from ._layout import Layout
-from ._raw import RawTable, read_raw
+from ._names import check_file_symbol
+from ._raw import JsonLines, RawTable, read_raw
 from .parsed import ImportOptions, Parsed
 
 AUTO: Final = "auto"
 LAYOUTS: Final[tuple[Layout, ...]] = (
     *binance.LAYOUTS,
+    *streams.LAYOUTS,
     *maps.LAYOUTS,
     *coinglass.LAYOUTS,
     *generic.LAYOUTS,
@@ -25,6 +30,8 @@ SOURCES: Final = (
     "coinank",
     "coinalyze",
     "hyperliquid",
+    "bybit",
+    "okx",
     "tardis",
     "generic",
 )
@@ -49,24 +56,49 @@ def parse_file(path: Path, *, source: str = AUTO, options: ImportOptions) -> lis
     """
     if source not in SOURCES:
         raise InputError(f"there is no source {source!r}: use one of {', '.join(SOURCES)}")
+    if options.table is not None and options.table not in TABLES:
+        raise InputError(f"there is no table {options.table!r}: use one of {', '.join(TABLES)}")
+    if options.symbol is not None:
+        check_file_symbol(path, options.symbol)
+    try:
+        found = _parse(path, source, options)
+    except MemoryError:
+        raise InputError(f"{path}: needs more memory than there is; split it") from None
+    except UnicodeError as error:
+        raise InputError(f"{path}: holds text that is not valid Unicode") from error
+    for parsed in found:
+        # All names, before the first of several series is stored.
+        check_name("venue", parsed.venue)
+        check_name("symbol", parsed.symbol)
+    return found
+
+
+def _parse(path: Path, source: str, options: ImportOptions) -> list[Parsed]:
     raw = read_raw(path)
     if not isinstance(raw, RawTable):
-        found = _parse_json(path, raw, source, options)
+        found = None if isinstance(raw, JsonLines) else _parse_json(path, raw, source, options)
         if found is not None:
             return found
-        raw = coinglass.response_table(path, raw)
+        raw = streams.message_table(path, raw) or coinglass.response_table(path, raw)
         if raw is None:
-            raise InputError(f"{path}: is JSON, but no response or map that liqtiers knows")
+            raise InputError(f"{path}: is JSON, but no response, map or stream that liqtiers knows")
     raw = binance.name_columns(raw)
-    if options.table is not None and options.columns:
+    if len(raw.frame) == 0:
+        line, text = raw.broken[0]
+        raise InputError(
+            f"{path}: no row has as many cells as the header; line {line} is {text[:60]!r}"
+        )
+    if options.columns and options.table is None:
+        raise InputError(f"{path}: --column needs --table, one of {', '.join(TABLES)}")
+    if options.columns:
         return _with_broken(generic.parse_named(raw, options), raw)
     for layout in LAYOUTS:
         if source in (
             AUTO,
             layout.source,
             "generic" if layout.source == "coinglass" else "",
-        ) and layout.fits(raw):
-            return _with_broken(layout.read(raw, options), raw)
+        ) and layout.fits(raw, options.table):
+            return _with_broken(_asked_for(layout.read(raw, options), raw, options), raw)
     if options.table is not None:
         return _with_broken(generic.parse_named(raw, options), raw)
     names = ", ".join(map(str, raw.frame.columns))[:160]
@@ -75,8 +107,19 @@ def parse_file(path: Path, *, source: str = AUTO, options: ImportOptions) -> lis
     )
 
 
+def _asked_for(found: list[Parsed], raw: RawTable, options: ImportOptions) -> list[Parsed]:
+    kept = [parsed for parsed in found if options.table in (None, parsed.table)]
+    if not kept:
+        raise InputError(
+            f"{raw.path}: was taken for {found[0].recognised}, which is not {options.table}; name its "
+            "columns with --column"
+        )
+    return kept
+
+
 def _with_broken(found: list[Parsed], raw: RawTable) -> list[Parsed]:
-    return [generic.broken_rows(found[0], raw), *found[1:]] if found else []
+    first = dataclasses.replace(found[0], notes=(*found[0].notes, *raw.notes))
+    return [generic.broken_rows(first, raw), *found[1:]]
 
 
 def _parse_json(path: Path, value: Any, source: str, options: ImportOptions) -> list[Parsed] | None:

@@ -56,7 +56,8 @@
   const doc = Bokeh.documents[0];
   const models = () => [...doc._all_models.values()];
   const named = (name) => models().find((model) => model.name === name);
-  const [time, source, priceRange, trades] = ["time", "bars", "price range", "trades"].map(named);
+  const [time, source, priceRange, ratioRange, trades] =
+    ["time", "bars", "price range", "imbalance range", "trades"].map(named);
 
   const darkScheme = matchMedia("(prefers-color-scheme: dark)");
   function paint() {
@@ -83,13 +84,24 @@
   addEventListener("beforeprint", paint);
   addEventListener("afterprint", paint);
 
+  const plots = models().filter((model) => model.type === "Figure");
   // A finger that scrolls the page must not move the chart.
   if (matchMedia("(pointer: coarse), (max-width: 700px)").matches) {
-    for (const plot of models().filter((model) => model.type === "Figure")) {
+    for (const plot of plots) {
       plot.toolbar.active_drag = null;
       plot.toolbar.active_scroll = null;
     }
   }
+
+  function fit() {
+    const narrow = innerWidth < 700;
+    for (const plot of plots) plot.min_border_left = narrow ? 66 : 84;
+    for (const model of models()) {
+      if (model.type === "DatetimeAxis") model.ticker.desired_num_ticks = narrow ? 3 : 6;
+      else if (model.name === "mark") model.glyph.size = narrow ? 7 : 11;
+    }
+  }
+  fit();
 
   const bars = await unpack();
   const count = bars.t.length;
@@ -150,13 +162,20 @@
     for (const level of tradeLevels()) { high = Math.max(high, level); low = Math.min(low, level); }
     const margin = (high - low) * 0.06 || high * 0.01;
     priceRange.setv({ start: low - margin, end: high + margin });
+    const ratios = data.imbalance.filter(Number.isFinite);
+    if (ratioRange && ratios.length) {
+      ratioRange.setv({
+        start: Math.min(ratios.reduce((a, b) => Math.min(a, b)) / 1.2, 0.8),
+        end: Math.max(ratios.reduce((a, b) => Math.max(a, b)) * 1.2, 1.25),
+      });
+    }
     shown.value = `${minute(Math.max(time.start, begin))} to ${minute(Math.min(time.end, end))} UTC`;
     document.body.dataset.drawn = String(data.t.length);
   }
   const later = () => { if (!waiting) waiting = requestAnimationFrame(redraw); };
   time.properties.start.change.connect(later);
   time.properties.end.change.connect(later);
-  addEventListener("resize", later);
+  addEventListener("resize", () => { fit(); later(); });
 
   function look(start, stop) {
     const span = Math.min(Math.max(stop - start, 10 * step), end - begin);

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from liqtiers.datasets._map_kernel import accumulate
+
+from liqtiers.datasets._map_kernel import KernelSettings, MarketArrays, accumulate
 from liqtiers.datasets.instruments import instrument_for
 from liqtiers.datasets.liquidation_map import (
     MapParameters,
@@ -23,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from builders import random_panel
 
 
-def plain(market, settings, bars: int) -> np.ndarray:  # type: ignore[no-untyped-def]  # tuples of arrays
+def plain(market: MarketArrays, settings: KernelSettings, bars: int) -> np.ndarray:
     """Return the window sums of the first bars: sweep, close, open and measure over whole arrays."""
     prices, width, first = settings.bin_prices, settings.bin_width, settings.first_bin
     held = np.zeros((2, settings.mix.shape[1], len(prices)))

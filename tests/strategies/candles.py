@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+
 from liqtiers.datasets.instruments import Brackets, Instrument
 from liqtiers.datasets.map_features import MapFeatures, TierLadder
 from liqtiers.datasets.panel import Panel, panel_from_frame

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from builders import random_panel
 from candles import INSTRUMENT, features_of, panel_of
+
+from builders import random_panel
 from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.instruments import instrument_for
 from liqtiers.datasets.liquidation_map import build_map
@@ -41,9 +42,7 @@ def busy(seed: int, **changes: Any) -> BacktestResult:
     costs = changes.pop("costs", None)
     panel, features = market(seed)
     parameters = replace(BUSY, **changes)
-    return run_backtest(
-        panel, features, instrument=CONTRACT, parameters=parameters, costs=costs
-    )
+    return run_backtest(panel, features, instrument=CONTRACT, parameters=parameters, costs=costs)
 
 
 def test_one_trade_by_hand() -> None:
@@ -107,9 +106,7 @@ def test_the_future_changes_nothing(cut: int) -> None:
 
 def test_costs_only_take() -> None:
     """Each cost alone lowers the result of the same trades."""
-    none = CostParameters(
-        taker_fee=0.0, maker_fee=0.0, spread_bps=0.0, impact_coefficient=0.0
-    )
+    none = CostParameters(taker_fee=0.0, maker_fee=0.0, spread_bps=0.0, impact_coefficient=0.0)
     free = busy(2, costs=none).equity["equity"][-1].as_py()
     for change in (
         {"taker_fee": 0.001},

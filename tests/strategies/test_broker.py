@@ -9,6 +9,7 @@ import backtrader as bt
 import numpy as np
 import pytest
 from candles import NO_BRACKETS, panel_of
+
 from liqtiers.datasets.instruments import Brackets
 from liqtiers.datasets.panel import Panel
 from liqtiers.strategies.broker import Fill, PerpetualBroker
@@ -184,14 +185,16 @@ def test_funding_is_paid_on_what_is_held_at_the_close(long: bool, sign: float) -
     fills, value, broker = run(panel, long=long, size=2.0, leave=2)
     assert [f.bar for f in fills] == [1, 3]
     ledger = next(iter(broker.ledgers.values()))
-    assert [(p.bar, p.amount) for p in ledger.funding] == [(1, pytest.approx(sign * 2 * 100 * 0.001))]
+    assert [(p.bar, p.amount) for p in ledger.funding] == [
+        (1, pytest.approx(sign * 2 * 100 * 0.001))
+    ]
     assert value == pytest.approx(10_000 + sign * 0.2)
 
 
 def test_the_own_position_is_liquidated_at_the_loss_of_its_margin() -> None:
     """10x from 100: liquidation at 100 (1 - 0.1) / (1 - 0.005) = 90.45; 100 of margin are lost."""
     panel = panel_of([FLAT, FLAT, (100, 100, 90.4, 95), FLAT])
-    fills, value, broker = run(panel, size=10.0, leverage=10.0, brackets=NO_BRACKETS, taker=0.001)
+    fills, value, _broker = run(panel, size=10.0, leverage=10.0, brackets=NO_BRACKETS, taker=0.001)
     assert told(fills) == [(1, "entry", 100.0), (2, "liquidated", 90.0)]
     assert value == pytest.approx(10_000 - 100 - 1.0)
     assert fills[1].fee == 0.0

@@ -7,9 +7,10 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 import pytest
-from builders import random_panel
 from hypothesis import given
 from hypothesis import strategies as st
+
+from builders import random_panel
 from liqtiers.datasets.errors import InputError
 from liqtiers.strategies import (
     CostParameters,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from liqtiers.strategies.parameters import TierBreakoutParameters
 from liqtiers.strategies.rulebook import (
     ABSORBED,
@@ -58,7 +59,9 @@ def play(
     rows: list[Row], accounts: list[Account] | None = None, **parameters: Any
 ) -> tuple[State, list[Decision]]:
     """Return the last state and all decisions."""
-    rules = rules_of(TierBreakoutParameters(**{"min_imbalance": 1.5, "max_distance": 0.1, **parameters}))
+    rules = rules_of(
+        TierBreakoutParameters(**{"min_imbalance": 1.5, "max_distance": 0.1, **parameters})
+    )
     state, decisions = first_state(), []
     for place, bar in enumerate(rows):
         account = accounts[place] if accounts else FLAT
@@ -244,7 +247,7 @@ def test_a_position_risks_no_more_than_asked(
     """Whole lots, within the risk and within the leverage, and not a lot less than could be."""
     size = position_size(equity, price, price * (1 - distance), risk, leverage, lot)
     slack = 1 + 1e-6
-    assert size / lot == pytest.approx(round(size / lot), abs=1e-6)
+    assert size / lot == pytest.approx(round(size / lot), rel=1e-12, abs=1e-6)
     assert size * price * distance <= equity * risk * slack + 1e-9 * price
     assert size * price <= equity * leverage * slack + 1e-9 * price
     more = size + 1.01 * lot

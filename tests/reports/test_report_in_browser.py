@@ -1,0 +1,245 @@
+"""The page as a reader has it: in headless Chromium, without a network."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from liqtiers.reports.backtest_report import write_report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from conftest import Watched
+
+MakeRun = Callable[..., Path]
+Browse = Callable[..., "Watched"]
+pytestmark = pytest.mark.xdist_group("browser")
+
+RANGE = """() => { const range = [...Bokeh.documents[0]._all_models.values()]
+    .find((model) => model.name === "time"); return [range.start, range.end]; }"""
+SOURCE = """() => { const source = [...Bokeh.documents[0]._all_models.values()]
+    .find((model) => model.name === "bars");
+    return Object.fromEntries(["t", "open", "high", "low", "close", "equity", "imbalance"]
+        .map((name) => [name, Array.from(source.data[name])])); }"""
+AXIS_COLOUR = """() => [...Bokeh.documents[0]._all_models.values()]
+    .find((model) => model.type === "LinearAxis").axis_label_text_color"""
+FRAMES = """() => new Promise((done) =>
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60))))"""
+
+
+def time_range(page: Page) -> list[float]:
+    page.evaluate(FRAMES)
+    return [float(v) for v in page.evaluate(RANGE)]
+
+
+def colours(page: Page, selector: str) -> int:
+    """How many colours a part of the page shows; a chart that was not drawn has a handful."""
+    picture = Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB")
+    return len(picture.getcolors(maxcolors=picture.width * picture.height))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_page_is_quiet_offline_and_fits(
+    make_run: MakeRun, chromium_page: Browse, width: int, scheme: str
+) -> None:
+    """No error, no request, every chart drawn, nothing wider than the screen, the figures there."""
+    watched = chromium_page(width=width, scheme=scheme)
+    page = watched.open(write_report(make_run(trades=12)))
+    page.evaluate(FRAMES)
+    assert watched.errors == []
+    assert watched.requests == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.locator(".chart").count() == 6
+    for chart in page.locator(".chart").all():
+        box = chart.bounding_box()
+        assert box is not None
+        assert box["height"] > 100
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    assert page.locator("[data-figure=trades]").inner_text() == "12"
+    assert colours(page, "#price") > 300
+    assert colours(page, "#equity") > 10
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"trades": 0, "funding": False, "open_interest": False},
+        {"trades": 1, "imbalance": False, "heatmap": False},
+        {"trades": 0, "bars": 1},
+        {"dropped": slice(100, 900), "start_price": 0.00002, "tick": None},
+        {
+            "symbol": "<script>window.struck = 1</script>",
+            "reason": "</script><img src=x onerror='window.struck = 1'>",
+        },
+    ],
+    ids="-".join,
+)  # fmt: skip
+def test_page_works_whatever_is_missing(
+    make_run: MakeRun, chromium_page: Browse, options: dict[str, object]
+) -> None:
+    """The page's script gets through, and its buttons work, without any one of its inputs."""
+    watched = chromium_page()
+    page = watched.open(write_report(make_run(**options)))
+    for name in ("in", "out", "later", "earlier", "next", "all"):
+        if page.locator(f"#{name}").count():
+            page.locator(f"#{name}").click()
+            page.evaluate(FRAMES)
+    assert watched.errors == []
+    assert page.evaluate("window.struck") is None
+
+
+def test_zoom_shows_single_bars_as_they_were_recorded(
+    make_run: MakeRun, chromium_page: Browse
+) -> None:
+    """Zoomed in, each candle is one bar of bars.parquet; zoomed out again, all of the span is there."""
+    folder = make_run(bars=20_000)
+    page = chromium_page().open(write_report(folder))
+    whole = time_range(page)
+    far = page.evaluate(SOURCE)
+    assert len(far["t"]) < 1000
+    for _ in range(6):
+        page.locator("#in").click()
+        page.evaluate(FRAMES)
+    near = time_range(page)
+    assert near[1] - near[0] == pytest.approx((whole[1] - whole[0]) / 64)
+    shown = page.evaluate(SOURCE)
+    bars = pq.read_table(folder / "bars.parquet").to_pandas()
+    bars.index = bars["ts"].astype("int64") // 1000
+    at = [int(t) for t in shown["t"]]
+    assert len(at) == pytest.approx(20_000 / 64, abs=3)
+    for name in ("open", "high", "low", "close"):
+        unit = bars["high"].max() / 1e6
+        assert shown[name] == pytest.approx(bars.loc[at, name].tolist(), abs=unit)
+    assert shown["imbalance"] == pytest.approx(
+        bars.loc[at, "imbalance"].tolist(), rel=1e-3, nan_ok=True
+    )
+    page.locator("#all").click()
+    assert time_range(page) == pytest.approx(whole)
+    assert page.evaluate(SOURCE)["high"] == pytest.approx(far["high"])
+
+
+def test_click_on_a_trade_takes_the_chart_there(make_run: MakeRun, chromium_page: Browse) -> None:
+    """The range closes around the trade, its row is marked, and the chart comes into view."""
+    folder = make_run(bars=20_000, trades=8)
+    page = chromium_page().open(write_report(folder))
+    trade = pq.read_table(folder / "trades.parquet").to_pylist()[5]
+    page.locator("#trades tbody tr").nth(5).locator("td").nth(2).click()
+    start, end = time_range(page)
+    entry, exit_ = (trade[name].timestamp() * 1000 for name in ("entry_ts", "exit_ts"))
+    assert start < entry < exit_ < end
+    assert end - start < 20 * (exit_ - entry) + 24 * 3_600_000
+    assert page.locator("tr.chosen").get_attribute("data-trade") == "6"
+    page.wait_for_function(
+        "document.getElementById('price').getBoundingClientRect().top < innerHeight / 2"
+    )
+    page.locator("#next").click()
+    assert page.locator("tr.chosen").get_attribute("data-trade") == "7"
+    page.locator("#previous").click()
+    assert page.locator("tr.chosen").get_attribute("data-trade") == "6"
+
+
+def test_trade_can_be_chosen_by_keyboard(make_run: MakeRun, chromium_page: Browse) -> None:
+    """The button in a trade's row takes focus and answers to Enter."""
+    page = chromium_page().open(write_report(make_run(bars=5000)))
+    whole = time_range(page)
+    button = page.locator("#trades button.show").nth(1)
+    assert button.get_attribute("aria-label") == "Show trade 2 in the chart"
+    button.focus()
+    page.keyboard.press("Enter")
+    start, end = time_range(page)
+    assert end - start < (whole[1] - whole[0]) / 3
+
+
+def test_price_axis_keeps_the_chosen_trades_levels_in_view(
+    make_run: MakeRun, chromium_page: Browse
+) -> None:
+    """Tier, stop and target of the trade that is looked at lie inside the chart."""
+    folder = make_run(bars=5000)
+    page = chromium_page().open(write_report(folder))
+    trade = pq.read_table(folder / "trades.parquet").to_pylist()[2]
+    page.locator("#trades button.show").nth(2).click()
+    page.evaluate(FRAMES)
+    low, high = page.evaluate(RANGE.replace('"time"', '"price range"'))
+    for name in ("tier_lower", "tier_upper", "stop_price", "target_price", "entry_price"):
+        assert low < trade[name] < high
+
+
+def test_charts_follow_the_readers_colours(make_run: MakeRun, chromium_page: Browse) -> None:
+    """When the system turns dark, the charts do so without a reload."""
+    page = chromium_page(scheme="light").open(write_report(make_run()))
+    light = page.evaluate(AXIS_COLOUR)
+    page.emulate_media(color_scheme="dark")
+    page.evaluate(FRAMES)
+    assert page.evaluate(AXIS_COLOUR) != light
+    page.emulate_media(color_scheme="light")
+    page.evaluate(FRAMES)
+    assert page.evaluate(AXIS_COLOUR) == light
+
+
+def test_wheel_scrolls_the_page_and_zooms_only_with_ctrl(
+    make_run: MakeRun, chromium_page: Browse
+) -> None:
+    """A reader who scrolls past a chart does not change it by accident."""
+    page = chromium_page().open(write_report(make_run(bars=5000)))
+    whole = time_range(page)
+    page.locator("#price").scroll_into_view_if_needed()
+    box = page.locator("#price").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -120)
+    assert time_range(page) == whole
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -120)
+    page.keyboard.up("Control")
+    start, end = time_range(page)
+    assert end - start < whole[1] - whole[0]
+
+
+def test_trades_table_scrolls_in_its_own_box_on_a_phone(
+    make_run: MakeRun, chromium_page: Browse
+) -> None:
+    """On a phone the table is wider than its box, the box no wider than the page."""
+    page = chromium_page(width=390, has_touch=True, is_mobile=True).open(write_report(make_run()))
+    inner, outer = page.evaluate(
+        """() => { const box = document.querySelector("#trades").parentElement;
+            return [box.scrollWidth, box.clientWidth]; }"""
+    )
+    assert outer < 390 < inner
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_hover_on_an_entry_tells_of_the_trade_as_text(
+    make_run: MakeRun, chromium_page: Browse
+) -> None:
+    """The marker's tooltip names trade, tier and result; a reason that looks like markup stays text."""
+    folder = make_run(bars=5000, reason="<i>stop</i>")
+    page = chromium_page().open(write_report(folder))
+    page.locator("#trades button.show").nth(1).click()
+    page.wait_for_timeout(1200)
+    page.evaluate(FRAMES)
+    trade = pq.read_table(folder / "trades.parquet").to_pylist()[1]
+    x, y = page.evaluate(
+        """([time, price]) => {
+            const plot = [...Bokeh.documents[0]._all_models.values()].find((m) => m.name === "price");
+            const view = Bokeh.index.get_one(plot);
+            const area = view.canvas_view.el.getBoundingClientRect();
+            return [area.x + view.frame.x_scale.compute(time), area.y + view.frame.y_scale.compute(price)];
+        }""",
+        [trade["entry_ts"].timestamp() * 1000, trade["entry_price"]],
+    )
+    page.mouse.move(x - 3, y)
+    page.mouse.move(x, y)
+    tip = page.locator(".bk-Tooltip").filter(has_text="left by")
+    tip.wait_for(timeout=5000)
+    text = tip.evaluate("(element) => element.shadowRoot.textContent")
+    assert f"2, {'long' if trade['direction'] > 0 else 'short'}, left by <i>stop</i>" in text
+    assert f"{trade['tier_lower']:,.1f} to {trade['tier_upper']:,.1f}" in text
