@@ -113,7 +113,7 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
 
     def next(self) -> None:
         """Advance one bar."""
-        if self.p.checksubmit:
+        if self.p.checksubmit and self.submitted:
             self.check_submitted()
         for data in self._held():
             if self._beyond_liquidation(data, data.open[0]) and self._liquidation_reached(data):
@@ -131,7 +131,8 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
 
     def check_submitted(self) -> None:
         """Accept what was submitted; see the module for what needs cash."""
-        cash, positions = self.cash, dict[Any, bt.Position]()
+        cash = self.cash
+        positions: dict[Any, bt.Position] = {}
         while self.submitted:
             order = self.submitted.popleft()
             if self._take_children(order) is None:

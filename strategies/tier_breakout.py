@@ -59,7 +59,7 @@ class TierBreakout(bt.Strategy):  # type: ignore[misc]  # backtrader has no stub
         )
         self._rules = rules_of(self.parameters)
         self._signals = signals_of(feed.panel, feed.features, self.parameters)
-        self._days = backtrader_days(feed.panel)
+        self._days: list[float] = backtrader_days(feed.panel).tolist()
         self._state: State = first_state()
         self._filled = False
         self._entry_bar = 0

@@ -63,7 +63,7 @@ and the exit, since the rest of that bar may have come later."""
 
 
 class _Bar(NamedTuple):
-    open_us: int
+    days: float
     open: float
     high: float
     low: float
@@ -125,7 +125,7 @@ class TierTrades(bt.Analyzer):  # type: ignore[misc]  # backtrader has no stubs
         if len(data):
             equity = self.strategy.broker.getvalue()
             self._bars[len(data) - 1] = _Bar(
-                _open_us(data), data.open[0], data.high[0], data.low[0], equity
+                data.datetime[0], data.open[0], data.high[0], data.low[0], equity
             )
 
     def notify_order(self, order: bt.Order) -> None:
@@ -232,8 +232,8 @@ def _story(fills: list[Fill], bars: Mapping[int, _Bar]) -> dict[str, object]:
         "direction": direction,
         "armed_ts": context.get("armed_ts"),
         "trigger_ts": context.get("trigger_ts"),
-        "entry_ts": bars[first].open_us,
-        "exit_ts": bars[last].open_us,
+        "entry_ts": _microseconds(bars[first].days),
+        "exit_ts": _microseconds(bars[last].days),
         "entry_price": entry,
         "exit_price": _average(fills, -direction)[0],
         "size": size,
@@ -276,8 +276,6 @@ def _own_liquidation(broker: Any, data: Any, fills: list[Fill]) -> float:
     return broker.brackets.liquidation_price(entry, leverage, quantity=size, direction=direction)
 
 
-def _open_us(data: Any) -> int:
-    panel = getattr(data, "panel", None)
-    if panel is not None:
-        return int(panel.ts[len(data) - 1])
-    return int(np.datetime64(data.datetime.datetime(0), "us").astype(np.int64))
+def _microseconds(days: float) -> int:
+    """Return backtrader's time as UTC microseconds; its float is exact to some ten of them."""
+    return int(np.datetime64(bt.num2date(days), "us").astype(np.int64))

@@ -60,7 +60,7 @@ class Cells:
 
     def texts(self, name: str) -> pd.Series[str]:
         """Return a column as stripped texts."""
-        return self.raw.frame[name].astype(str).str.strip()
+        return texts_of(self.raw, name)
 
     def times(self, name: str, unit: str | None = None) -> tuple[Int64Array1D, str]:
         """Return a column as UTC microseconds and what unit it was found to be in.
@@ -141,6 +141,12 @@ class Cells:
     def timeframe(self, ts: Int64Array1D, *, sparse: bool = False) -> str:
         """Return the bar length as a name; see `bar_length`."""
         return timeframe_name(max(self.bar_length(ts, sparse=sparse) // 1_000_000, 1) * 1_000_000)
+
+
+def texts_of(raw: RawTable, name: str) -> pd.Series[str]:
+    """Return a column as stripped texts, empty where there is no value."""
+    column = raw.frame[name].astype(object)
+    return column.where(column.notna(), "").astype(str).str.strip()
 
 
 def to_numbers(column: pd.Series[Any]) -> Float64Array1D:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..errors import InputError
+from ._cells import texts_of
 from ._names import check_own_symbol, same_instrument, symbol_in_name
 from ._raw import RawTable
 from .parsed import ImportOptions, Parsed
@@ -99,7 +100,7 @@ def by_venue(raw: RawTable, options: ImportOptions, column: str) -> list[tuple[s
     InputError
         If the file lacks the venue asked for.
     """
-    venues = raw.frame[column].astype(str).str.strip()
+    venues = texts_of(raw, column)
     names = sorted(venues.unique())
     if options.venue is not None and options.venue not in names:
         if column == "venue" or len(names) != 1:
@@ -120,7 +121,7 @@ def by_symbol(raw: RawTable, options: ImportOptions) -> list[tuple[str, RawTable
         If the file lacks the symbol asked for.
     """
     column = next(name for name in ("symbol", "coin") if name in raw.columns)
-    symbols = raw.frame[column].astype(str).str.strip()
+    symbols = texts_of(raw, column)
     wanted = sorted(symbols.unique())
     if options.symbol is not None and options.symbol not in wanted:
         if column == "coin" or len(wanted) != 1 or not same_instrument(options.symbol, wanted[0]):

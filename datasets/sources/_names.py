@@ -38,17 +38,6 @@ def same_instrument(one: str, other: str) -> bool:
     return base == other_base and (quote == other_quote or not quote or not other_quote)
 
 
-def quote_of(symbol: str) -> str:
-    """Return the quote currency that a symbol says, or an empty text.
-
-    Examples
-    --------
-    >>> quote_of("BTC-USD-SWAP"), quote_of("BTCUSDT"), quote_of("BTC")
-    ('USD', 'USDT', '')
-    """
-    return _parts(symbol)[1]
-
-
 def check_file_symbol(path: Path, symbol: str) -> None:
     """Refuse a file whose name carries another symbol than the one asked for.
 

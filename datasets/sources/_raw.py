@@ -48,6 +48,8 @@ class RawTable:
         Lines with another number of cells than the header, and their text.
     notes : tuple of str
         What was left out on the way to the table.
+    fault : str
+        What is wrong with the broken lines.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class RawTable:
     lines: np.ndarray[tuple[int], np.dtype[np.int64]]
     broken: tuple[tuple[int, str], ...] = ()
     notes: tuple[str, ...] = ()
+    fault: str = "another number of cells than the header"
 
     @property
     def columns(self) -> frozenset[str]:
@@ -72,13 +75,13 @@ class JsonLines:
 
     Attributes
     ----------
-    values : tuple of (int, JSON value)
+    messages : tuple of (int, JSON value)
         Line, from 1, and what stands on it.
     broken : tuple of (int, str)
         Lines that are not whole JSON, such as the last one of a recorder that was killed.
     """
 
-    values: tuple[tuple[int, Any], ...]
+    messages: tuple[tuple[int, Any], ...]
     broken: tuple[tuple[int, str], ...] = ()
 
 

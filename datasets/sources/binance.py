@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -86,8 +86,9 @@ def name_columns(raw: RawTable) -> RawTable:
     """Return a table without a header with the columns that its width stands for."""
     width, given = len(raw.frame.columns), tuple(raw.frame.columns)
     # Other programs write the same twelve columns and name the last five in their own ways.
+    names: tuple[str, ...] = KLINES
     if width == len(KLINES) and given[:7] == KLINES[:7]:
-        names = KLINES
+        pass
     elif "column_0" in raw.columns and width in _HEADERLESS:
         names = _HEADERLESS[width]
     else:
@@ -124,7 +125,7 @@ def _klines(raw: RawTable, options: ImportOptions) -> list[Parsed]:
     symbol = _symbol(raw, options)
     spot = "spot" in raw.path.parts
     notes: tuple[str, ...] = ()
-    columns = {
+    columns: dict[str, Any] = {
         "ts": ts,
         "available_at": ts + timeframe_us(timeframe),
         **{name: cells.numbers(name) for name in ("open", "high", "low", "close")},

@@ -239,7 +239,7 @@ def parse_named(raw: RawTable, options: ImportOptions) -> list[Parsed]:
 
 
 def broken_rows(parsed: Parsed, raw: RawTable) -> Parsed:
-    """Return `parsed` with the lines of another number of cells, to be quarantined."""
+    """Return `parsed` with the lines that are no rows, to be quarantined."""
     if not raw.broken:
         return parsed
     lines, texts = zip(*raw.broken, strict=True)
@@ -247,9 +247,7 @@ def broken_rows(parsed: Parsed, raw: RawTable) -> Parsed:
         {
             "ts": pa.nulls(len(lines), TIMESTAMP),
             LINE: pa.array(lines, pa.int64()),
-            "_problem": [
-                f"another number of cells than the header: {text[:60]!r}" for text in texts
-            ],
+            "_problem": [f"{raw.fault}: {text[:60]!r}" for text in texts],
         }
     )
     rows = pa.concat_tables([parsed.rows, extra], promote_options="default")

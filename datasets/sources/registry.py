@@ -81,7 +81,7 @@ def _parse(path: Path, source: str, options: ImportOptions) -> list[Parsed]:
             return found
         raw = streams.message_table(path, raw) or coinglass.response_table(path, raw)
         if raw is None:
-            raise InputError(f"{path}: is JSON, but no response, map or stream that liqtiers knows")
+            raise InputError(f"{path}: is JSON, but no response or map that liqtiers knows")
     raw = binance.name_columns(raw)
     if len(raw.frame) == 0:
         line, text = raw.broken[0]

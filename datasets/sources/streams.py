@@ -31,7 +31,7 @@ _BYBIT: Final = frozenset({"T", "s", "S", "v", "p"})
 _OKX: Final = frozenset({"instId", "side", "sz", "bkPx", "ts"})
 _BINANCE: Final = frozenset({"T", "s", "S", "p", "ap", "z"})
 # A message can wrap one or several others; deeper nesting is no stream that is known.
-_DEEPEST: Final = 4
+_DEEPEST: Final = 6
 
 
 def message_table(path: Path, value: Any) -> RawTable | None:
@@ -46,7 +46,7 @@ def message_table(path: Path, value: Any) -> RawTable | None:
     broken: tuple[tuple[int, str], ...] = ()
     notes: tuple[str, ...] = ()
     if isinstance(value, JsonLines):
-        messages, broken = value.values, value.broken
+        messages, broken = value.messages, value.broken
     else:
         messages = tuple(enumerate(value if isinstance(value, list) else [value], start=1))
     found = [(line, event) for line, message in messages for event in _events(message, 0)]
@@ -60,21 +60,24 @@ def message_table(path: Path, value: Any) -> RawTable | None:
     lines, events = zip(*found, strict=True)
     frame = pd.DataFrame(list(events))
     frame.columns = [str(name) for name in frame.columns]
-    return RawTable(path, frame, np.array(lines, dtype=np.int64), broken, notes)
+    return RawTable(
+        path, frame, np.array(lines, dtype=np.int64), broken, notes, fault="not whole JSON"
+    )
 
 
 def _events(message: Any, depth: int) -> Iterator[Event]:
+    if depth > _DEEPEST:
+        return
     if isinstance(message, list):
         for part in message:
-            yield from _events(part, depth)
+            yield from _events(part, depth + 1)
         return
-    if not isinstance(message, dict) or depth > _DEEPEST:
+    if not isinstance(message, dict):
         return
     if isinstance(message.get("details"), list):
-        common = {name: cell for name, cell in message.items() if name == "instId"}
-        yield from (
-            {**common, **detail} for detail in message["details"] if isinstance(detail, dict)
-        )
+        head = {"instId": message.get("instId")}
+        whole = ({**head, **detail} for detail in message["details"] if isinstance(detail, dict))
+        yield from (event for event in whole if event.keys() >= _OKX)
     elif any(shape <= message.keys() for shape in (_BYBIT, _OKX, _BINANCE)):
         yield message
     else:

@@ -64,7 +64,7 @@ def written(folder: Path, name: str, content: bytes) -> Path:
         (b'{"data": [', "not whole JSON"),
         (b"[" * 100_000, "not whole JSON"),
         (b'{"data": [{"x": 1}]}', "no known shape"),
-        (b"[1, 2, 3]", "no response or map"),
+        (b"[1, 2, 3]", "is JSON, but no response"),
         (b"null,b\n1,2\n", "no known shape"),
         (KLINES.encode(), "holds no rows"),
         (KLINES.encode() + b"\r\n\r\n", "holds no rows"),

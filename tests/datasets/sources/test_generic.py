@@ -184,14 +184,16 @@ def test_coinalyze_history_of_another_shape(tmp_path: Path, history: list[object
 
 
 def test_tardis(tmp_path: Path) -> None:
-    """Microseconds; sell is a liquidated long; known when the recorder saw it."""
+    """Microseconds; sell is a liquidated long; known when seen; contracts of 0.01 coins each."""
     lines = [
         f"okex-swap,BTC-USDT-SWAP,{START},{START + 5},,sell,42000,0.5",
         f"okex-swap,BTC-USDT-SWAP,{START},{START + 5},,sell,42000,0.5",
         f"okex-swap,BTC-USDT-SWAP,{START + 9},{START + 8},,buy,43000,2",
     ]
     path = put(tmp_path, "t.csv", TARDIS, *lines)
-    parsed = parse_one(path)
+    with pytest.raises(InputError, match="give --contract-value"):
+        parse_file(path, options=ImportOptions())
+    parsed = parse_one(path, ImportOptions(contract_value=0.01))
     assert (parsed.venue, parsed.symbol, parsed.timeframe) == (
         "okex-swap",
         "BTC-USDT-SWAP",
@@ -199,10 +201,10 @@ def test_tardis(tmp_path: Path) -> None:
     )
     assert values(parsed.rows, "side") == ["long", "long", "short"]
     assert values(parsed.rows, "seq") == [0, 1, 0]
-    assert values(parsed.rows, "notional") == [21000.0, 21000.0, 86000.0]
+    assert values(parsed.rows, "notional") == [210.0, 210.0, 860.0]
     assert micro(parsed.rows, "available_at") == [START + 5, START + 5, START + 9]
-    assert load(tmp_path, path).inserted == 3
-    renamed = parse_one(path, ImportOptions(venue="okx", symbol="BTCUSDT"))
+    assert load(tmp_path, path, ImportOptions(contract_value=0.01)).inserted == 3
+    renamed = parse_one(path, ImportOptions(venue="okx", symbol="BTCUSDT", unit="coins"))
     assert (renamed.venue, renamed.symbol) == ("okx", "BTCUSDT")
 
 

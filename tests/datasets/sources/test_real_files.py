@@ -159,8 +159,8 @@ def test_real_positions_are_stored(real_data: Path, tmp_path: Path) -> None:
     [
         ("README.md", "no known shape"),
         ("brackets/binance_um_history.csv", "no known shape"),
-        ("brackets/binance_um_leverage_brackets_2024-10.json", "no response or map"),
-        ("brackets/liquidation_price_vectors.json", "no response or map"),
+        ("brackets/binance_um_leverage_brackets_2024-10.json", "is JSON, but no response"),
+        ("brackets/liquidation_price_vectors.json", "is JSON, but no response"),
         ("bars/ETHUSDT_um_5m.parquet", "its name says ETHUSDT, not BTCUSDT"),
         ("open_interest/ETH_binance_5m.csv", "its name says ETH, not BTCUSDT"),
     ],
