@@ -65,8 +65,10 @@ def render_report(record: RunRecord) -> str:
     """
     try:
         return _render(record)
-    except (KeyError, jinja2.UndefinedError) as error:
-        raise InputError(f"{record.path}: the run's record lacks something: {error}") from error
+    except (AttributeError, LookupError, TypeError, ValueError, jinja2.UndefinedError) as error:
+        raise InputError(
+            f"{record.path}: the run's record lacks something or was changed: {error}"
+        ) from error
 
 
 def _render(record: RunRecord) -> str:

@@ -45,6 +45,7 @@ TIER: Final = "#a3199b"
 LINE: Final = "#2258b8"
 NEUTRAL: Final = "#7f8c9a"
 _DRAWN: Final = 700
+_SHORTEST_BARS: Final = 5
 _TIME_FORMAT: Final = "%Y-%m-%d %H:%M"
 
 
@@ -87,7 +88,7 @@ def build_charts(record: RunRecord) -> Charts:
     places = price_places(record.about["instrument"]["tick"], float(columns["high"].max()))
     shared = _Shared(
         source=source,
-        time=Range1d(float(when[0]), float(when[-1] + step), name="time"),
+        time=_time_range(float(when[0]), float(when[-1] + step), step),
         cursor=Span(dimension="height", line_color=NEUTRAL, line_alpha=0.6),
         price_format="0,0." + "0" * places if places else "0,0",
         axis_format=f"0,0.[{'0' * places}]" if places else "0,0",
@@ -112,6 +113,12 @@ def build_charts(record: RunRecord) -> Charts:
         "columns": packed_columns(columns, when, step=step),
     }
     return Charts(figures=figures, data=data, heatmap=heatmap)
+
+
+def _time_range(start: float, end: float, step: float) -> Range1d:
+    """Return the span of all charts, which neither drag nor wheel can leave or shrink to nothing."""
+    shortest = min(_SHORTEST_BARS * step, end - start)
+    return Range1d(start, end, bounds=(start, end), min_interval=shortest, name="time")
 
 
 def milliseconds(moments: pd.Series[Any]) -> Float64Array1D:

@@ -22,7 +22,7 @@ def key_figures(summary: dict[str, Any]) -> list[dict[str, str]]:
     fall = (
         f"from {summary['drawdown_from'][:10]} to {summary['drawdown_to'][:10]}"
         if summary["drawdown_from"]
-        else "never below the start"
+        else "it never fell"
     )
     costs = summary["fees"] + summary["slippage"] - summary["funding"]
     split = f"{money(summary['fees'])} fees, {money(summary['slippage'])} slippage, {funding}"
@@ -165,7 +165,7 @@ def _table(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> 
 
 def _cell(value: Any) -> str:  # any JSON value
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:,.12g}"  # all digits that a user gave
     if isinstance(value, list):
         return ", ".join(_cell(v) for v in value)
     return UNKNOWN if value is None else str(value)

@@ -59,7 +59,8 @@ TRADES_SCHEMA: Final = pa.schema(
 ``bars_held`` counts both of these bars. ``gross_pnl`` is at prices before slippage, ``net_pnl = gross_pnl
 - fees - slippage + funding``, quote. ``mae`` and ``mfe`` are the worst and best price while held, as
 fractions of the entry price: the ranges of the bars held, of the bar in which it was left only its open
-and the exit, since the rest of that bar may have come later."""
+and the exit, since the rest of that bar may have come later. ``own_liquidation_price`` is that of the
+largest position held."""
 
 
 class _Bar(NamedTuple):
@@ -271,9 +272,17 @@ def _own_liquidation(broker: Any, data: Any, fills: list[Fill]) -> float:
     leverage = getattr(broker.getcommissioninfo(data).p, "position_leverage", None)
     if leverage is None:
         return float("nan")
-    direction = 1 if fills[0].size > 0 else -1
-    entry, size = _average(fills, direction)
-    return broker.brackets.liquidation_price(entry, leverage, quantity=size, direction=direction)
+    # What was added in all may be more than was ever held at once, and fall into a higher bracket.
+    position = bt.Position()
+    largest, entry = 0.0, float("nan")
+    for fill in fills:
+        position.update(fill.size, fill.price)
+        if abs(position.size) > abs(largest):
+            largest, entry = position.size, position.price
+    price: float = broker.brackets.liquidation_price(
+        entry, leverage, quantity=abs(largest), direction=1 if largest > 0 else -1
+    )
+    return price
 
 
 def _microseconds(days: float) -> int:

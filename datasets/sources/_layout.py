@@ -71,9 +71,8 @@ class Layout:
 def hints_of(raw: RawTable) -> frozenset[str]:
     """Return the words for a kind of data in the name of a file, or else of its folder."""
     for name in (raw.path.name, raw.path.parent.name):
-        if found := frozenset(
-            _HINTS.findall(name.lower().replace("openinterest", "open_interest"))
-        ):
+        words = re.sub("open[ -]?interest", "open_interest", name.lower())
+        if found := frozenset(_HINTS.findall(words)):
             return found
     return frozenset()
 

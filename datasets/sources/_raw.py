@@ -12,6 +12,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ LARGEST_FILE: Final = 4 * 1024**3
 
 _LARGEST_RATIO: Final = 200
 """A zip or gz that unpacks to more times its size than this is taken for a bomb."""
+
+
+_NUMBER: Final = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -220,7 +224,7 @@ def _csv(path: Path, content: bytes) -> RawTable:
     body = content.lstrip(b"\xef\xbb\xbf \r\n")
     before = content[: len(content) - len(body)].count(b"\n")
     first = body.split(b"\n", 1)[0].decode("utf-8")
-    headed = not _looks_like_a_number(first.split(",")[0])
+    headed = not _is_row(first.rstrip("\r").split(","))
     if headed and not body[len(first.encode()) :].strip() and b"\r" not in body.strip():
         raise InputError(f"{path}: holds no rows")
     broken: list[tuple[int, str]] = []
@@ -277,6 +281,8 @@ def _line_numbers(body: bytes, rows: int) -> np.ndarray[tuple[int], np.dtype[np.
     return np.arange(1, rows + 1, dtype=np.int64)
 
 
-def _looks_like_a_number(cell: str) -> bool:
-    stripped = cell.strip().strip('"')
-    return bool(stripped) and (stripped[0].isdigit() or stripped[0] in "-+.")
+def _is_row(cells: list[str]) -> bool:
+    """Return whether a first line is a row already: it begins with a number or time, or holds one."""
+    first, *others = (cell.strip().strip('"') for cell in cells)
+    begins = bool(first) and (first[0].isdigit() or first[0] in "-+.")
+    return begins or any(_NUMBER.fullmatch(cell) for cell in others)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -52,6 +53,7 @@ class Page(HTMLParser):
         if key := self._open.pop():
             self.texts[key] = self.texts.get(key, "").strip()
         if tag == "table":
+            self._table[:] = [[cell.strip() for cell in row] for row in self._table]
             self._table = []
 
     def handle_data(self, data: str) -> None:
@@ -99,6 +101,11 @@ def test_every_trade_is_in_the_table_as_it_was_logged(make_run: MakeRun) -> None
         assert row["entry"] == f"{trade['entry_ts']:%Y-%m-%d %H:%M} at {trade['entry_price']:,.1f}"
         assert row["exit"] == f"{trade['exit_ts']:%Y-%m-%d %H:%M} at {trade['exit_price']:,.1f}"
         assert row["tier"].startswith(f"{trade['tier_lower']:,.1f} to {trade['tier_upper']:,.1f}")
+        worth = f"worth {money(trade['tier_notional'])}, fuel {number(trade['tier_fuel'])} h"
+        assert row["tier"].endswith(worth)
+        assert row["stop target"] == f"{trade['stop_price']:,.1f} {trade['target_price']:,.1f}"
+        assert row["size (coins) bars held"] == f"{trade['size']:.3f} {trade['bars_held']}"
+        assert row["armed"] == f"{trade['armed_ts']:%Y-%m-%d %H:%M}"
         assert row["exit reason"] == trade["exit_reason"]
         for name in ("gross", "net"):
             assert row[name] == number(trade[f"{name}_pnl"])
@@ -139,7 +146,7 @@ def test_page_asks_for_nothing(make_run: MakeRun) -> None:
 def test_changed_parameter_is_marked(make_run: MakeRun) -> None:
     """A parameter that differs from its default stands out in the table."""
     text = write_report(make_run()).read_text(encoding="utf-8")
-    changed = re.findall(r'<tr class="changed"><td class="text">(\w+)</td>', text)
+    changed = re.findall(r'<tr[^>]* class="changed"><td[^>]*>(\w+)</td>', text)
     assert changed == ["max_hold"]
 
 
@@ -209,6 +216,74 @@ def test_record_that_lacks_something_is_one_clear_line(make_run: MakeRun) -> Non
     (folder / "run.json").write_text(json.dumps(about))
     with pytest.raises(InputError, match="lacks.*verdict"):
         write_report(folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("summary", None), ("instrument", []), ("data", {"gaps": 3}), ("costs", [{}]), ("map", "x"),
+     ("versions", None), ("parameters", 7), ("window", "wide"), ("created_at", None)],
+)  # fmt: skip
+def test_record_changed_by_hand_is_one_clear_line(
+    make_run: MakeRun, part: str, value: object
+) -> None:
+    """A part of another kind than expected is an input error that names the run."""
+    folder = make_run()
+    about = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**about, part: value}))
+    with pytest.raises(InputError, match=f"{folder.name}: the run's record lacks"):
+        write_report(folder)
+
+
+def test_hostile_text_anywhere_in_the_record_stays_text(make_run: MakeRun) -> None:
+    """Every text of run.json that reaches the page is shown as it is, never as markup."""
+    folder = make_run()
+    about = json.loads((folder / "run.json").read_text())
+    clean = page_of(folder)
+    spoilt = spoil(about)
+    kept = {"schema": about["schema"], "summary": about["summary"]}
+    (folder / "run.json").write_text(json.dumps({**spoilt, **kept}))
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert text.count("&lt;script&gt;alert(1)") > 50
+    assert "<script>alert" not in text
+    assert "<img" not in text
+    assert Page(text).scripts == clean.scripts
+
+
+def spoil(value: object) -> object:
+    """The same record with markup at the end of each text, names included where they are shown."""
+    if isinstance(value, dict):
+        return {k: spoil(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [spoil(v) for v in value]
+    return f"{value}{HOSTILE}<img src=x onerror=alert(1)>" if isinstance(value, str) else value
+
+
+def test_settings_keep_the_digits_that_were_given(make_run: MakeRun) -> None:
+    """A parameter is shown in full, not rounded to six digits or as a power of ten."""
+    folder = make_run()
+    about = json.loads((folder / "run.json").read_text())
+    values = {"a": 0.0123456789, "b": 12_345_678.9, "c": 1e6, "d": None, "e": [0.1, 2.0], "f": True}
+    about["parameters"] = [{"name": n, "value": v, "default": v} for n, v in values.items()]
+    (folder / "run.json").write_text(json.dumps(about))
+    text = write_report(folder).read_text(encoding="utf-8")
+    for shown in ("0.0123456789", "12,345,678.9", "1,000,000", "n/a", "0.1, 2", "True"):
+        assert f">{shown}</td>" in text
+
+
+def test_trades_without_a_tier_say_so(make_run: MakeRun) -> None:
+    """A trade whose tier, imbalance or arming is not known has n/a there and is drawn all the same."""
+    folder = make_run(trades=3)
+    path = folder / "trades.parquet"
+    frame = pq.read_table(path)
+    for name in ("armed_ts", "tier_lower", "tier_upper", "tier_notional", "tier_fuel", "imbalance"):
+        at = frame.schema.get_field_index(name)
+        frame = frame.set_column(at, name, pa.nulls(3, frame.schema.field(name).type))
+    pq.write_table(frame, path)
+    head, *rows = page_of(folder).tables["trades"]
+    for cells in rows:
+        row = dict(zip(head, cells, strict=True))
+        assert row["tier"] == "n/a worth n/a, fuel n/a h"
+        assert row["armed"] == row["imbalance"] == "n/a"
 
 
 def test_folder_that_cannot_be_written_is_one_clear_line(

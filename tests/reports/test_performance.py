@@ -200,3 +200,36 @@ def test_warning_follows_the_interval_of_the_mean_trade(net: list[float], said: 
 def test_span_is_told_in_the_unit_that_reads_best(days: float, text: str) -> None:
     """Days up to two months, months up to two years, then years."""
     assert f"in {text} with" in verdict(summary_of([1.0], days=days)).sentence
+
+
+def test_summary_of_three_trades_equals_a_calculation_by_hand() -> None:
+    """Costs, hit rate, mean and drawdown of three trades over three days, each worked out by hand."""
+    table = curve([1010.0, 990.0, 1005.0], position=[1.0, 1.0, 0.0])
+    held = bars([100.0, 105.0, 110.0], [105.0, 110.0, 120.0], [0.0, 0.01, 0.0])
+    figures = summarise(trades([10.0, -20.0, 15.0]), table, held, cash=1000.0, taker_fee=0.001)
+    by_hand = {
+        "final_equity": 1005.0,
+        "net_pnl": 5.0,
+        "net_return": 0.005,
+        "annual_return": 1.005 ** (365 / 2) - 1.0,
+        "buy_and_hold_return": 0.2 - 0.001 - 0.0012 - 0.01 * 110.0 / 100.0,
+        "max_drawdown": 990.0 / 1010.0 - 1.0,
+        "exposure": 2 / 3,
+        "turnover": 0.6,
+        "days": 2.0,
+        "trades": 3,
+        "hit_rate": 2 / 3,
+        "mean_net_pnl": 5 / 3,
+        "mean_return_bps": 1e4 * (0.10 - 0.20 + 0.15) / 3,
+        "gross_pnl": 14.0,
+        "fees": 6.0,
+        "slippage": 4.5,
+        "funding": 1.5,
+    }
+    assert {name: figures[name] for name in by_hand} == pytest.approx(by_hand)
+    split = figures["gross_pnl"] - figures["fees"] - figures["slippage"] + figures["funding"]
+    assert split == pytest.approx(figures["net_pnl"])
+    assert (figures["drawdown_from"], figures["drawdown_to"]) == (
+        "2024-01-01T00:00:00+00:00",
+        "2024-01-02T00:00:00+00:00",
+    )

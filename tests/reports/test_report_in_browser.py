@@ -243,3 +243,81 @@ def test_hover_on_an_entry_tells_of_the_trade_as_text(
     text = tip.evaluate("(element) => element.shadowRoot.textContent")
     assert f"2, {'long' if trade['direction'] > 0 else 'short'}, left by <i>stop</i>" in text
     assert f"{trade['tier_lower']:,.1f} to {trade['tier_upper']:,.1f}" in text
+
+
+def test_drag_and_wheel_cannot_leave_the_bars(make_run: MakeRun, chromium_page: Browse) -> None:
+    """A drag past the end and a wheel past the last bar leave candles on the screen."""
+    watched = chromium_page()
+    page = watched.open(write_report(make_run(bars=2000)))
+    begin, end = time_range(page)
+    for _ in range(4):
+        page.locator("#in").click()
+        page.evaluate(FRAMES)
+    page.locator("#price").scroll_into_view_if_needed()
+    box = page.locator("#price").bounding_box()
+    assert box is not None
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.keyboard.down("Control")
+    for _ in range(60):
+        page.mouse.wheel(0, -400)
+    page.keyboard.up("Control")
+    left, right = time_range(page)
+    assert right - left >= 5 * 300_000 - 1
+    assert len(page.evaluate(SOURCE)["t"]) >= 5
+    page.locator("#all").click()
+    page.locator("#in").click()
+    for _ in range(6):
+        page.mouse.move(*middle)
+        page.mouse.down()
+        page.mouse.move(middle[0] - 500, middle[1], steps=3)
+        page.mouse.up()
+    left, right = time_range(page)
+    assert begin <= left < right <= end + 1
+    assert watched.errors == []
+
+
+def test_a_dark_page_prints_on_white(make_run: MakeRun, chromium_page: Browse) -> None:
+    """Ink on the charts is dark on paper, whatever the screen shows, and turns back afterwards."""
+    page = chromium_page(scheme="dark").open(write_report(make_run()))
+    dark = page.evaluate(AXIS_COLOUR)
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(AXIS_COLOUR) == "#3a4552"
+    page.emulate_media(media="screen", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(AXIS_COLOUR) == dark
+
+
+def test_settings_are_read_on_a_phone_without_scrolling_sideways(
+    make_run: MakeRun, chromium_page: Browse
+) -> None:
+    """Each parameter's meaning stands under its name, inside the screen, with the default named."""
+    page = chromium_page(width=390).open(write_report(make_run()))
+    tables = page.locator("table.stacked")
+    assert tables.count() == 4
+    for table in tables.all():
+        inner, outer = table.evaluate(
+            "(t) => [t.parentElement.scrollWidth, t.parentElement.clientWidth]"
+        )
+        assert inner <= outer
+    row = page.locator("tr.changed")
+    name, meaning = row.locator("td").first.bounding_box(), row.locator("td.wide").bounding_box()
+    assert name is not None
+    assert meaning is not None
+    assert meaning["y"] >= name["y"] + name["height"]
+    shown = row.locator("td[data-prefix]").evaluate(
+        "(cell) => getComputedStyle(cell, '::before').content"
+    )
+    assert shown == '"default "'
+
+
+def test_trades_fit_a_desktop_without_scrolling_sideways(
+    make_run: MakeRun, chromium_page: Browse
+) -> None:
+    """At 1440 px all columns of the trades are in view."""
+    page = chromium_page().open(write_report(make_run(trades=40, bars=6000)))
+    inner, outer = page.locator("#trades").evaluate(
+        "(t) => [t.parentElement.scrollWidth, t.parentElement.clientWidth]"
+    )
+    assert inner <= outer

@@ -60,7 +60,9 @@ def test_id_sorts_by_time_and_differs_by_content() -> None:
     assert run_id(CREATED_AT, {"a": 1}) == first
 
 
-@pytest.mark.parametrize("name", ["run.json", "trades.parquet", "bars.parquet", "heatmap.npz"])
+@pytest.mark.parametrize(
+    "name", ["run.json", "trades.parquet", "equity.parquet", "bars.parquet", "heatmap.npz"]
+)
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut"])
 def test_damaged_run_is_refused_by_name(make_run: MakeRun, name: str, damage: str) -> None:
     """A file that is missing, empty or cut off gives one line that names the run."""

@@ -9,7 +9,7 @@ import pytest
 from liqtiers.datasets.lake import QUARANTINE, Lake
 from liqtiers.scripts._terminal import run
 from liqtiers.scripts.main import build
-from source_files import KLINES, OHLCV, bar, kline, put, zipped
+from source_files import KLINES, OHLCV, TARDIS, bar, kline, put, zipped
 
 NAMED = ("--venue", "binance", "--symbol", "BTCUSDT")
 
@@ -110,6 +110,7 @@ def test_named_file_that_fails_is_an_error(
         (("--timeframe", "5x"), "timeframe '5x' is not a count and a unit"),
         (("--time-unit", "min"), "--time-unit is 'min', it must be one of s, ms, us, ns"),
         (("--column", "ts"), "--column 'ts' is not NAME=COLUMN"),
+        (("--unit", "euro"), "--unit is 'euro', it must be usd or coins"),
         (("--table", "candles"), "there is no table 'candles'"),
         (("--colour", "red"), "No such option: --colour"),
     ],
@@ -153,6 +154,19 @@ def test_columns_named_on_the_command_line(workspace: Path) -> None:
     words = ("--table", "funding", "--column", "ts=when", "--column", "rate=paid", "--percent")
     assert load("generic", path, *NAMED, *words) == 0
     assert stored(workspace) == {"funding:binance:BTCUSDT": 2}
+
+
+def test_contracts_are_asked_for_and_told(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Amounts in contracts are refused until their worth is given, which the note then repeats."""
+    line = "okex-swap,BTC-USDT-SWAP,1704067200000000,1704067200000005,,sell,42000,5"
+    path = put(workspace, "t.csv", TARDIS, line)
+    assert load("tardis", path) == 2
+    assert "give --contract-value" in capsys.readouterr().err
+    assert load("tardis", path, "--contract-value", "0.01") == 0
+    assert "amounts are contracts of 0.01 coins each" in capsys.readouterr().out
+    assert stored(workspace) == {"liquidations:okex-swap:BTC-USDT-SWAP:events": 1}
 
 
 def test_file_of_several_series_is_stored_whole_or_not_at_all(

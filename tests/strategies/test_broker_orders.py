@@ -316,3 +316,11 @@ def test_equity_is_cash_and_unrealised_profit_at_every_bar(leverage: float, sign
         expected.append(10_000.0 + profit - fees)
     assert strategy.equity == pytest.approx(expected, rel=1e-12)
     assert all(math.isfinite(value) for value in strategy.equity)
+
+
+def test_what_is_closed_at_the_open_is_not_liquidated_later_in_the_bar() -> None:
+    """The open comes first: out at 100, and the fall to 80 finds no position."""
+    script: Script = {0: lambda s: s.buy(size=10.0), 1: lambda s: s.close()}
+    rows = [FLAT, FLAT, (100, 100, 80, 82), FLAT]
+    fills, _ = run(panel_of(rows), script=script, leverage=10.0, brackets=NO_BRACKETS)
+    assert told(fills) == [(1, 10.0, 100.0), (2, -10.0, 100.0)]

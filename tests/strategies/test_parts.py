@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import backtrader as bt
@@ -86,6 +87,17 @@ def test_the_average_true_range_is_backtraders() -> None:
     seen, _ = record(PanelFeed.from_panel(panel))
     ours = average_true_range(panel.high, panel.low, panel.close, 14)
     assert np.isnan(ours[:14]).all()
+    assert ours[14:] == pytest.approx([bar[-1] for bar in seen], rel=1e-12)
+
+
+def test_the_true_range_spans_gaps_as_backtraders_does() -> None:
+    """Bars that open far from the close before: their own range is not all of it."""
+    panel = random_panel(100, seed=6)
+    jump = np.where(np.arange(100) % 7 < 3, 1.05, 0.97)
+    prices = {name: getattr(panel, name) * jump for name in ("open", "high", "low", "close")}
+    gapped = replace(panel, **prices)
+    seen, _ = record(PanelFeed.from_panel(gapped))
+    ours = average_true_range(gapped.high, gapped.low, gapped.close, 14)
     assert ours[14:] == pytest.approx([bar[-1] for bar in seen], rel=1e-12)
 
 

@@ -11,6 +11,7 @@ import pytest
 from candles import panel_of
 
 from builders import random_panel
+from liqtiers.datasets.instruments import GENERIC_BRACKETS
 from liqtiers.datasets.panel import Panel
 from liqtiers.strategies import (
     TRADES_SCHEMA,
@@ -200,3 +201,50 @@ def test_the_analyzers_survive_an_optimisation() -> None:
     runs = [result for (result,) in cerebro.run(maxcpus=1)]
     assert [r.analyzers.trades.get_analysis().num_rows for r in runs] == [1, 0]
     assert [len(r.analyzers.equity.get_analysis()["equity"]) for r in runs] == [4, 4]
+
+
+def test_funding_before_a_turn_is_the_first_sides_alone() -> None:
+    """Paid by the long at the close before the fill that turns it: not counted for the short too."""
+    panel = panel_of([FLAT] * 5, funding_settled=[0.0, 0.01, 0.0, 0.0, 0.0])
+    script: Script = {
+        0: lambda s: s.buy(size=1.0),
+        1: lambda s: s.sell(size=3.0),
+        3: lambda s: s.close(),
+    }
+    long, short = rows(run(panel, script))
+    assert (long["funding"], short["funding"]) == (pytest.approx(-1.0), 0.0)
+
+
+def test_the_open_of_the_bar_in_which_it_was_left_counts() -> None:
+    """It came before the stop: opened at 107 and stopped at 95 is a best of 7 % and a worst of 5 %."""
+    candles = [FLAT, FLAT, (107, 120, 90, 92), FLAT]
+    script: Script = {
+        0: lambda s: s.buy(size=1.0),
+        1: lambda s: s.sell(size=1.0, price=95.0, exectype=bt.Order.Stop),
+    }
+    (trade,) = rows(run(panel_of(candles), script))
+    assert (trade["mae"], trade["mfe"]) == (pytest.approx(-0.05), pytest.approx(0.07))
+
+
+def test_the_own_liquidation_price_is_of_the_largest_position_held() -> None:
+    """Four times 60 coins in and out of a position of at most 100: not that of 280 coins at once."""
+    broker = PerpetualBroker(FREE, GENERIC_BRACKETS)
+    broker.setcash(1e9)
+    script: Script = {0: lambda s: s.buy(size=100.0)}
+    for bar in range(1, 7, 2):
+        script[bar] = lambda s: s.sell(size=60.0)
+        script[bar + 1] = lambda s: s.buy(size=60.0)
+    script[7] = lambda s: s.close()
+    # 100 coins at 9,999 lie in the bracket of up to 1,000,000; 280 do not.
+    dear = [(9_999.0, 10_000.0, 9_998.0, 9_999.0)] * 10
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.broker = broker
+    cerebro.broker.addcommissioninfo(PerpetualCommission(taker=0.0, position_leverage=100.0))
+    cerebro.adddata(PanelFeed.from_panel(panel_of(dear)))
+    cerebro.addstrategy(Scripted, script=script)
+    cerebro.addanalyzer(TierTrades, _name="trades")
+    (strategy,) = cerebro.run()
+    (trade,) = rows(strategy)
+    assert trade["size"] == pytest.approx(280.0)
+    expected = GENERIC_BRACKETS.liquidation_price(9_999.0, 100.0, quantity=100.0, direction=1)
+    assert trade["own_liquidation_price"] == pytest.approx(expected)

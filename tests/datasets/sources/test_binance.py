@@ -140,8 +140,9 @@ def test_snapshot_without_header_but_with_symbol(tmp_path: Path) -> None:
     line = f"BTCUSD_PERP,{START_MS},BUY,LIMIT,IOC,1,42100,42050,FILLED,1,1"
     with pytest.raises(InputError, match="no known shape"):
         parse_file(put(tmp_path, "x.csv", "a,b", "1,2"), options=ImportOptions())
-    path = put(tmp_path, "s.csv", f"symbol,{SNAPSHOT}", line)
-    assert parse_one(path).symbol == "BTCUSD_PERP"
+    for name, lines in (("s.csv", (f"symbol,{SNAPSHOT}", line)), ("x.csv", (line,))):
+        parsed = parse_one(put(tmp_path, name, *lines))
+        assert (parsed.symbol, parsed.rows.num_rows) == ("BTCUSD_PERP", 1)
 
 
 def test_forced_order_stream_of_two_symbols(tmp_path: Path) -> None:
@@ -177,3 +178,37 @@ def test_open_interest_snapshots(tmp_path: Path) -> None:
     assert values(parsed.rows, "oi_base") == [89832.5]
     assert values(parsed.rows, "oi_quote") == [8064963864.0]
     assert micro(parsed.rows, "available_at") == [START + 5 * MINUTE]
+
+
+def test_index_price_klines_are_refused(tmp_path: Path) -> None:
+    """An index triggers no liquidation, so its klines are neither bars nor mark prices."""
+    path = put(tmp_path, "indexPriceKlines/BTCUSDT-1h-2024-01.csv", KLINES, kline(0))
+    with pytest.raises(InputError, match="import markPriceKlines instead"):
+        parse_file(path, options=ImportOptions())
+
+
+def test_spot_is_a_venue_of_its_own(tmp_path: Path) -> None:
+    """Spot and perpetual share their symbols: an archive in the spot folder is kept apart."""
+    path = put(tmp_path, "spot/monthly/BTCUSDT-1h-2025-01.csv", kline(0, unit=1000))
+    parsed = parse_one(path)
+    assert (parsed.venue, parsed.symbol) == ("binance-spot", "BTCUSDT")
+    assert "spot klines" in parsed.recognised
+    assert parse_one(path, ImportOptions(venue="mine")).venue == "mine"
+
+
+def test_microseconds_outside_the_spot_folder_are_pointed_out(tmp_path: Path) -> None:
+    """Only spot archives are in microseconds, so that the user is asked whether it is one."""
+    path = put(tmp_path, "BTCUSDT-1h-2025-01.csv", kline(0, unit=1000))
+    assert parse_one(path).notes == (
+        "only spot archives are in microseconds: is it --venue binance-spot?",
+    )
+    assert parse_one(path, ImportOptions(venue="binance")).notes == ()
+
+
+def test_klines_of_other_programs(tmp_path: Path) -> None:
+    """The twelve columns of a kline are known by their first seven, whatever the rest is called."""
+    header = "open_time,open,high,low,close,volume,close_time,quote_asset_volume,number_of_trades,"
+    header += "taker_buy_base_asset_volume,taker_buy_quote_asset_volume,unused"
+    parsed = parse_one(put(tmp_path, "BTCUSDT.csv", header, kline(0), kline(1)))
+    assert (parsed.table, parsed.timeframe) == ("bars", "1h")
+    assert values(parsed.rows, "taker_buy_quote_volume") == [300.0, 300.0]

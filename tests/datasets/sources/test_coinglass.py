@@ -164,5 +164,38 @@ def test_table_without_times_is_refused(tmp_path: Path) -> None:
         parse_file(path, options=BTC)
 
 
+def test_table_asked_for_tells_where_no_name_does(tmp_path: Path) -> None:
+    """OHLC without volume under a plain name is what the user says that it is."""
+    path = put(tmp_path, "x.csv", OHLC, *[f"{day},1,4,1,2" for day in DAYS])
+    for table in ("open_interest", "funding", "mark_bars"):
+        options = ImportOptions(venue="binance", symbol="BTCUSDT", table=table)
+        assert parse_one(path, options).table == table
+
+
+@pytest.mark.parametrize(
+    "name", ["oi.csv", "open-interest.csv", "BTC_openInterest_1d.csv", "open_interest_agg.csv"]
+)
+def test_open_interest_in_any_spelling(tmp_path: Path, name: str) -> None:
+    """A file's name may say open interest in any of its usual spellings."""
+    path = put(tmp_path, name, OHLC, *[f"{day},1,4,1,2" for day in DAYS])
+    assert parse_one(path, BTC).table == "open_interest"
+
+
+def test_length_of_the_bars_is_told(tmp_path: Path) -> None:
+    """What a file was taken for says the bar length that was read off its steps."""
+    path = put(tmp_path, "oi.csv", OHLC, *[f"{day},1,4,1,2" for day in DAYS])
+    assert parse_one(path, BTC).recognised.endswith("the close at the bar's end, 1d")
+
+
+def test_revised_values_are_counted(tmp_path: Path) -> None:
+    """Where a recorder kept what it first saw, the bars that changed since are counted in a note."""
+    header = "time_ms,long_usd,short_usd,long_usd_first_seen,short_usd_first_seen"
+    lines = ["10,20,10,20", "11,21,9,21", "12,22,,"]
+    rows = [f"{START_MS + i * 3_600_000},{line}" for i, line in enumerate(lines)]
+    parsed = parse_one(put(tmp_path, "l.csv", header, *rows), BTC)
+    assert parsed.notes[0].startswith("the vendor revised 1 of 3 bars")
+    assert values(parsed.rows, "notional") == [10.0, 11.0, 12.0, 20.0, 21.0, 22.0]
+
+
 def _days(values: str) -> list[str]:
     return [f"{day},{values}" for day in DAYS]

@@ -51,6 +51,8 @@ HEADERS = (
     "time,buy_usd,sell_usd",
     "symbol,ts_utc,open,high,low,close,volume_usd",
     "date,open,high,low,close,volume,gap_filled",
+    "T,s,S,v,p",
+    "instId,side,sz,bkPx,ts",
     "open,open,high",
     "a,b",
 )
