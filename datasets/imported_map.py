@@ -14,7 +14,8 @@ import pandas as pd
 import pyarrow as pa
 
 from ._compiled import compiled
-from ._map_kernel import LONG, SHORT, KernelSettings, MarketArrays, empty_book, reached_bin, sweep
+from ._map_book import LONG, SHORT, empty_book, reached_bin, sweep
+from ._map_kernel import KernelSettings, MarketArrays
 from .errors import InputError
 from .instruments import Instrument
 from .liquidation_map import (
@@ -89,7 +90,12 @@ def build_imported_map(
         )
     kept = snapshot_bars(len(panel), pictures)
     sums, tiers, predicted, fine = _follow(
-        market_arrays(panel), settings, parameters.tiers_kept, levels, in_use, kept
+        market_arrays(panel, parameters.bin_width),
+        settings,
+        parameters.tiers_kept,
+        levels,
+        in_use,
+        kept,
     )
     unknown = np.full(len(panel), np.nan)
     features = features_from_arrays(
@@ -115,18 +121,18 @@ def build_imported_map(
 def _levels(frame: pd.DataFrame, settings: KernelSettings) -> tuple[Levels, Int64Array1D]:
     frame = frame.sort_values(["available_at", "side", "price_low"], kind="stable")
     low, high = frame["price_low"].to_numpy(), frame["price_high"].to_numpy()
-    first = np.floor(np.log(low) / settings.bin_width).astype(np.int64)
+    first = np.floor(np.log(low) / settings.grid.width).astype(np.int64)
     # The upper edge belongs to the next level, unless the level is a single price.
-    last = np.ceil(np.log(high) / settings.bin_width - 1e-9).astype(np.int64) - 1
+    last = np.ceil(np.log(high) / settings.grid.width - 1e-9).astype(np.int64) - 1
     width = np.maximum(last - first, 0) + 1
     row = np.repeat(np.arange(len(frame)), width)
     within = np.arange(len(row)) - np.repeat(np.cumsum(width) - width, width)
-    position = first[row] + within - settings.first_bin
+    position = first[row] + within - settings.grid.first_bin
     side = np.where(frame["side"].to_numpy() == "short", SHORT, LONG)[row]
     value = (frame["notional"].to_numpy() / width)[row]
     known = frame["available_at"].astype("int64").to_numpy()
     known_us, snapshot = np.unique(known, return_inverse=True)
-    inside = (position >= 0) & (position < len(settings.bin_prices))
+    inside = (position >= 0) & (position < len(settings.grid.prices))
     start = np.searchsorted(snapshot[row][inside], np.arange(len(known_us) + 1))
     levels = Levels(start.astype(np.int64), side[inside], position[inside], value[inside])
     return levels, known_us.astype(np.int64)
@@ -148,41 +154,48 @@ def _follow(
     snapshot_at: Int64Array1D,
 ) -> tuple[np.ndarray, np.ndarray, Float64Array2D, np.ndarray]:
     bars = len(market.close)
-    bins = len(settings.bin_prices)
+    bins = len(settings.grid.prices)
     sums = np.full((2, bars, len(settings.measuring.window_bins[0])), np.nan)
     tiers = np.full((2, bars, tiers_kept, TIER_FIELDS), np.nan)
     predicted = np.full((2, bars), np.nan)
     fine = np.zeros((2, len(snapshot_at), bins), np.float32)
     nothing = np.zeros(0)
-    book = empty_book(1, bins)
+    book = empty_book(1, 0, bins)
     current = -1
     next_snapshot = 0
     for bar in range(bars):
         if current >= 0:
-            above = reached_bin(np.log(market.sweep_high[bar]), SHORT, settings)
-            below = reached_bin(np.log(market.sweep_low[bar]), LONG, settings)
-            predicted[SHORT, bar] = sweep(book, SHORT, above, settings, nothing)[1]
-            predicted[LONG, bar] = sweep(book, LONG, below, settings, nothing)[1]
+            above = reached_bin(market.sweep_high[bar], SHORT, settings.grid)
+            below = reached_bin(market.sweep_low[bar], LONG, settings.grid)
+            predicted[SHORT, bar] = sweep(book, SHORT, above, settings.grid, nothing)[1]
+            predicted[LONG, bar] = sweep(book, LONG, below, settings.grid, nothing)[1]
         if in_use[bar] != current:
             current = in_use[bar]
-            book = empty_book(1, bins)
+            book = empty_book(1, 0, bins)
             if current >= 0:
                 for row in range(levels.start[current], levels.start[current + 1]):
                     side = levels.side[row]
                     position = levels.position[row]
-                    book.value[side, position] += levels.value[row]
+                    book.value[0, side, position] += levels.value[row]
                 book.nearest[SHORT] = 0
                 book.nearest[LONG] = bins - 1
-                price = np.log(market.close[bar])
-                sweep(book, SHORT, reached_bin(price, SHORT, settings), settings, nothing)
-                sweep(book, LONG, reached_bin(price, LONG, settings), settings, nothing)
+                price = market.close[bar]
+                sweep(book, SHORT, reached_bin(price, SHORT, settings.grid), settings.grid, nothing)
+                sweep(book, LONG, reached_bin(price, LONG, settings.grid), settings.grid, nothing)
         if current >= 0:
-            price_bin = int(np.floor(np.log(market.close[bar]) / settings.bin_width))
-            price_bin -= settings.first_bin
-            measure(book.value, book.scale, price_bin, settings.measuring, sums, tiers, bar)
+            price_bin = int(np.floor(market.close[bar])) - settings.grid.first_bin
+            measure(
+                book.value[0],
+                book.scale[0],
+                price_bin,
+                settings.measuring,
+                sums,
+                tiers,
+                bar,
+            )
         if next_snapshot < len(snapshot_at) and snapshot_at[next_snapshot] == bar:
             for side in range(2):
                 for position in range(bins):
-                    fine[side, next_snapshot, position] = book.value[side, position]
+                    fine[side, next_snapshot, position] = book.value[0, side, position]
             next_snapshot += 1
     return sums, tiers, predicted, fine

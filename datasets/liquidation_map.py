@@ -23,7 +23,14 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from ._map_kernel import KernelSettings, MarketArrays, accumulate
+from ._map_book import Grid
+from ._map_kernel import KernelSettings, MarketArrays, accumulate, empty_output
+from .calibration import (
+    Calibration,
+    CalibrationParameters,
+    calibrate,
+    with_calibration,
+)
 from .errors import InputError
 from .instruments import Instrument
 from .liquidation_price import liquidation_price
@@ -45,27 +52,35 @@ _SNAPSHOT_ROWS: Final = 400
 class MapParameters:
     """How the map is built and measured.
 
-    The leverage mix is a prior, not a fit: real positions on a venue that publishes them have a median
-    leverage near 8 and a ninth decile near 48 by value, and most of them no liquidation price of
-    their own (cross margin), so the shares sum to less than 1.
+    The leverage mix and the churn are where a calibration starts (see ``calibration``), or a prior where
+    there is none: real positions on a venue that publishes them have a median leverage near 8 and a
+    ninth decile near 48 by value, and most of them no liquidation price of their own (cross margin),
+    so the shares sum to less than 1. A class above what the venue grants stands at its cap.
     """
 
     bin_width: float = field(
         default=0.001, metadata={"unit": "log price", "meaning": "width of a price bin"}
     )
     leverages: tuple[float, ...] = field(
-        default=(3.0, 5.0, 10.0, 20.0, 25.0, 50.0, 75.0, 100.0),
+        default=(3.0, 5.0, 10.0, 20.0, 25.0, 50.0, 75.0, 100.0, 125.0),
         metadata={"unit": "x", "meaning": "leverage classes"},
     )
     mix: tuple[float, ...] = field(
-        default=(0.10, 0.14, 0.16, 0.10, 0.06, 0.05, 0.02, 0.02),
+        default=(0.10, 0.14, 0.16, 0.10, 0.06, 0.05, 0.03, 0.02, 0.02),
         metadata={"unit": "share", "meaning": "share of openings by class; the rest is pooled"},
     )
     churn: float = field(
-        default=0.03,
+        default=0.3,
         metadata={
             "unit": "share of volume",
             "meaning": "volume that replaces positions by new ones",
+        },
+    )
+    losers_hazard: float = field(
+        default=1.0,
+        metadata={
+            "unit": "x winners",
+            "meaning": "rate at which losing positions close at will, by that of winning ones",
         },
     )
     half_life_hours: float = field(
@@ -101,6 +116,7 @@ class MapParameters:
 
     def __post_init__(self) -> None:
         _check_positive(self, "bin_width", "churn", "half_life_hours", "position_notional")
+        _check_positive(self, "losers_hazard")
         _check_positive(self, "entry_points", "tier_density", "tier_reach", "tiers_kept")
         if len(self.mix) != len(self.leverages):
             raise InputError(
@@ -134,6 +150,8 @@ class LiquidationMap:
         ``"open interest"``, ``"volume"``, or the name of an imported map's maker.
     notes : tuple of str
         What a reader of a picture must know, one sentence each.
+    calibration : Calibration or None
+        The fitted mix over time; None where the parameters' mix holds throughout.
     """
 
     features: MapFeatures
@@ -141,6 +159,7 @@ class LiquidationMap:
     parameters: MapParameters
     model: str
     notes: tuple[str, ...]
+    calibration: Calibration | None = None
 
 
 def build_map(
@@ -148,6 +167,7 @@ def build_map(
     instrument: Instrument,
     *,
     parameters: MapParameters | None = None,
+    calibration: CalibrationParameters | None = None,
     snapshots: int = 1200,
 ) -> LiquidationMap:
     """Rebuild the liquidation map at each bar of a panel.
@@ -158,6 +178,9 @@ def build_map(
     instrument : Instrument
         Its formula and maintenance margin place the liquidation prices.
     parameters : MapParameters, optional
+    calibration : CalibrationParameters, optional
+        How to fit the leverage mix and the churn on the way, from the panel's printed liquidations or
+        open interest; without it those of the parameters hold throughout.
     snapshots : int
         How many moments of the whole map to keep for pictures, spread evenly; the last is the
         panel's last bar.
@@ -170,11 +193,23 @@ def build_map(
     if len(panel) == 0:
         raise InputError(f"no bars of {panel.venue} {panel.symbol} to build a map from")
     parameters = parameters or MapParameters()
-    market = market_arrays(panel)
+    market = market_arrays(panel, parameters.bin_width)
     offsets = leverage_offsets(parameters, instrument)
     settings = kernel_settings(panel, parameters, offsets)
+    fitted = None
+    if calibration is not None:
+        fitted = calibrate(
+            panel, market, settings, leverages=parameters.leverages, parameters=calibration
+        )
+        settings = with_calibration(settings, fitted, panel)
     kept = snapshot_bars(len(panel), snapshots)
-    output, _ = accumulate(market, settings, parameters.tiers_kept, kept, False)  # noqa: FBT003
+    output = empty_output(
+        len(panel),
+        settings,
+        tiers_kept=parameters.tiers_kept,
+        pictures=len(kept),
+    )
+    accumulate(market, settings, kept, np.zeros(0, dtype=np.int64), output)
     observed = bool(panel.oi_observed.any())
     features = features_from_arrays(
         parameters.windows,
@@ -189,7 +224,8 @@ def build_map(
         snapshots=picture(panel, settings, kept, fine=(output.snapshots[0], output.snapshots[1])),
         parameters=parameters,
         model=MODEL_OPEN_INTEREST if observed else MODEL_VOLUME,
-        notes=_notes(panel),
+        notes=_notes(panel) + _calibration_notes(fitted),
+        calibration=fitted,
     )
 
 
@@ -201,10 +237,11 @@ def leverage_offsets(parameters: MapParameters, instrument: Instrument) -> np.nd
     """
     brackets = instrument.brackets
     row = int(brackets.row(parameters.position_notional))
+    leverages = np.minimum(parameters.leverages, brackets.max_leverage[row])
     prices = [
         liquidation_price(
             1.0,
-            parameters.leverages,
+            leverages,
             direction=direction,
             maintenance_rate=brackets.maintenance_rate[row],
             maintenance_amount_rate=brackets.maintenance_amount[row] / parameters.position_notional,
@@ -222,11 +259,11 @@ def leverage_offsets(parameters: MapParameters, instrument: Instrument) -> np.nd
 def kernel_settings(panel: Panel, parameters: MapParameters, offsets: np.ndarray) -> KernelSettings:
     """Return the parameters as the kernel wants them, on a grid that covers all of the panel."""
     width = parameters.bin_width
-    reach = np.log1p(parameters.tier_reach)
+    furthest = max(parameters.tier_reach, parameters.windows[-1], _MEAN_DISTANCE)
     lowest = np.log(_finite_extreme(np.fmin(panel.low, panel.mark_low), np.min))
     highest = np.log(_finite_extreme(np.fmax(panel.high, panel.mark_high), np.max))
-    first_bin = int(np.floor((lowest + min(offsets.min(), -reach)) / width)) - 2
-    last_bin = int(np.floor((highest + max(offsets.max(), reach)) / width)) + 2
+    first_bin = int(np.floor((lowest + min(offsets.min(), np.log1p(-furthest))) / width)) - 2
+    last_bin = int(np.floor((highest + max(offsets.max(), np.log1p(furthest))) / width)) + 2
     bins_of = [
         lambda distance: max(int(np.log1p(distance) / width), 1),
         lambda distance: max(int(-np.log1p(-distance) / width), 1),
@@ -234,12 +271,12 @@ def kernel_settings(panel: Panel, parameters: MapParameters, offsets: np.ndarray
     bin_prices = np.exp((np.arange(first_bin, last_bin + 1) + 0.5) * width)
     bars_in_half_life = parameters.half_life_hours * HOUR_US / panel.bar_us
     return KernelSettings(
-        offsets=offsets,
-        mix=np.array([parameters.mix, parameters.mix]),
-        bin_width=width,
-        first_bin=first_bin,
-        bin_prices=bin_prices,
-        churn=parameters.churn,
+        grid=Grid(width, first_bin, bin_prices),
+        offsets=offsets / width,
+        in_force_from=np.zeros(1, dtype=np.int64),
+        mix=np.array([[parameters.mix, parameters.mix]]),
+        churn=np.array([parameters.churn]),
+        losers_hazard=parameters.losers_hazard,
         entry_points=parameters.entry_points,
         fallback_survival=float(0.5 ** (1.0 / bars_in_half_life)),
         fallback_warm_up_bars=bars_in_half_life,
@@ -262,14 +299,16 @@ def _finite_extreme(values: Float64Array1D, pick: np.ufunc | object) -> float:
     return float(pick(values[np.isfinite(values)]))  # type: ignore[operator]  # np.min or np.max
 
 
-def market_arrays(panel: Panel) -> MarketArrays:
+def market_arrays(panel: Panel, bin_width: float) -> MarketArrays:
     """Return the columns that the kernel reads; the mark price sweeps where it is known."""
+    swept_high = np.where(np.isfinite(panel.mark_high), panel.mark_high, panel.high)
+    swept_low = np.where(np.isfinite(panel.mark_low), panel.mark_low, panel.low)
     return MarketArrays(
-        sweep_high=np.where(np.isfinite(panel.mark_high), panel.mark_high, panel.high),
-        sweep_low=np.where(np.isfinite(panel.mark_low), panel.mark_low, panel.low),
-        high=panel.high,
-        low=panel.low,
-        close=panel.close,
+        sweep_high=np.log(swept_high) / bin_width,
+        sweep_low=np.log(swept_low) / bin_width,
+        high=np.log(panel.high) / bin_width,
+        low=np.log(panel.low) / bin_width,
+        close=np.log(panel.close) / bin_width,
         volume=panel.volume,
         oi=panel.oi_base,
         oi_observed=panel.oi_observed,
@@ -304,14 +343,14 @@ def picture(
     fine: tuple[np.ndarray, np.ndarray],
 ) -> MapSnapshots:
     """Return snapshots cut to the prices worth drawing and summed into a few hundred rows."""
-    width = settings.bin_width
+    width = settings.grid.width
     margin = np.log1p(0.15)
-    bottom = int(np.floor((np.log(panel.low.min()) - margin) / width)) - settings.first_bin
-    top = int(np.ceil((np.log(panel.high.max()) + margin) / width)) - settings.first_bin
-    bottom, top = max(bottom, 0), min(top, len(settings.bin_prices))
+    bottom = int(np.floor((np.log(panel.low.min()) - margin) / width)) - settings.grid.first_bin
+    top = int(np.ceil((np.log(panel.high.max()) + margin) / width)) - settings.grid.first_bin
+    bottom, top = max(bottom, 0), min(top, len(settings.grid.prices))
     factor = max(int(np.ceil((top - bottom) / _SNAPSHOT_ROWS)), 1)
     rows = (top - bottom) // factor
-    edges = np.exp((settings.first_bin + bottom + factor * np.arange(rows + 1)) * width)
+    edges = np.exp((settings.grid.first_bin + bottom + factor * np.arange(rows + 1)) * width)
     sides = [
         side[:, bottom : bottom + rows * factor].reshape(len(bars), rows, factor).sum(axis=2)
         for side in fine
@@ -335,6 +374,20 @@ def _notes(panel: Panel) -> tuple[str, ...]:
         return ()
     day = np.datetime_as_string(panel.ts[first].astype("datetime64[us]"), unit="D")
     return (f"Before {day} there is no open interest: the map is built from volume until then.",)
+
+
+def _calibration_notes(calibration: Calibration | None) -> tuple[str, ...]:
+    if calibration is None:
+        return ("The leverage mix and the churn are a prior, not fitted to this market.",)
+    if len(calibration) == 1:
+        return (
+            f"The leverage mix and the churn are a prior: too little {calibration.target} to fit them.",
+        )
+    day = np.datetime_as_string(calibration.fitted_us[1].astype("datetime64[us]"), unit="D")
+    return (
+        f"From {day} on the leverage mix and the churn are fitted to past {calibration.target} "
+        f"({len(calibration) - 1} fits); before they are a prior.",
+    )
 
 
 def parameter_rows(parameters: MapParameters) -> list[dict[str, object]]:

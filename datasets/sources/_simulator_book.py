@@ -3,7 +3,7 @@
 Positions with a liquidation price hang in lists by log-price bin, so that the nearest one of a side
 is known at any time. Each position has a lot in the record from the moment it is opened; a lot
 keeps its quantity while it is open, except that a part which closes is cut off as a lot of its own.
-Side 0 is the shorts, 1 the longs, as in ``_map_kernel``.
+Side 0 is the shorts, 1 the longs, as in ``_map_book``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._compiled import compiled
-from .._map_kernel import LONG, SHORT
+from .._map_book import LONG, SHORT
 from ..map_features import Float64Array2D
 from ..panel import Int64Array1D
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from .._compiled import compiled
-from .._map_kernel import LONG, SHORT
+from .._map_book import LONG, SHORT
 from ..map_features import Float64Array2D
 from ..panel import Float64Array1D, Int64Array1D
 from ._simulator_book import (

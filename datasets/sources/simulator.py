@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from .._map_kernel import LONG
+from .._map_book import LONG
 from ..lake import Lake, WriteReport
 from ..map_features import Float64Array2D
 from ..naming import DAY_US, HOUR_US

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liqtiers.datasets._map_kernel import KernelSettings, MarketArrays, accumulate
+from liqtiers.datasets._map_kernel import KernelSettings, MarketArrays, accumulate, empty_output
 from liqtiers.datasets.instruments import instrument_for
 from liqtiers.datasets.liquidation_map import (
     MapParameters,
@@ -26,20 +26,20 @@ from builders import random_panel
 
 def plain(market: MarketArrays, settings: KernelSettings, bars: int) -> np.ndarray:
     """Return the window sums of the first bars: sweep, close, open and measure over whole arrays."""
-    prices, width, first = settings.bin_prices, settings.bin_width, settings.first_bin
-    held = np.zeros((2, settings.mix.shape[1], len(prices)))
+    prices, width, first = settings.grid.prices, settings.grid.width, settings.grid.first_bin
+    held = np.zeros((2, settings.mix.shape[2], len(prices)))
     pool, level = np.zeros(2), np.nan
     measuring = settings.measuring
     out = np.zeros((2, bars, len(measuring.window_bins[0])))
     middle = np.arange(len(prices)) + first + 0.5
     for t in range(bars):
-        close = np.log(market.close[t])
+        close = market.close[t] * width
         gone = [
-            middle * width <= np.log(market.sweep_high[t]),
-            middle * width >= np.log(market.sweep_low[t]),
+            middle * width <= market.sweep_high[t] * width,
+            middle * width >= market.sweep_low[t] * width,
         ]
         change = 0.0 if np.isnan(level) else market.oi[t] - level
-        churned = settings.churn * market.volume[t]
+        churned = settings.churn[0] * market.volume[t]
         for side in range(2):
             swept = held[side][:, gone[side]].sum()
             held[side][:, gone[side]] = 0.0
@@ -51,19 +51,23 @@ def plain(market: MarketArrays, settings: KernelSettings, bars: int) -> np.ndarr
             before = market.oi[t] if np.isnan(level) else level
             entering = before + min(change, 0.0) - held[side].sum() - pool[side]
             entering += max(change, 0.0)
-            low, high = np.log(market.low[t]), np.log(market.high[t])
+            low, high = market.low[t] * width, market.high[t] * width
             for point in range(settings.entry_points):
                 entry = low + (high - low) * (point + 0.5) / settings.entry_points
-                bins = np.floor((entry + settings.offsets[side]) / width).astype(int) - first
+                bins = (
+                    np.floor((entry + settings.offsets[side] * width) / width).astype(int) - first
+                )
                 passed = gone[side][bins] & ((bins + first + 0.5) * width != close)
-                fallback = np.floor((close + settings.offsets[side]) / width).astype(int) - first
-                amounts = entering / settings.entry_points * settings.mix[side]
+                fallback = (
+                    np.floor((close + settings.offsets[side] * width) / width).astype(int) - first
+                )
+                amounts = entering / settings.entry_points * settings.mix[0, side]
                 np.add.at(
                     held[side],
                     (np.arange(len(bins)), np.where(passed, fallback, bins)),
                     amounts,
                 )
-            pool[side] += entering * (1.0 - settings.mix[side].sum())
+            pool[side] += entering * (1.0 - settings.mix[0, side].sum())
         level = market.oi[t]
         here = int(np.floor(close / width)) - first
         for side, step in ((0, 1), (1, -1)):
@@ -87,17 +91,22 @@ def main() -> None:
     instrument, parameters = instrument_for("generic", "COIN"), MapParameters()
     offsets = leverage_offsets(parameters, instrument)
     panel = random_panel(options.bars, seed=1, timeframe="1m")
-    market = market_arrays(panel)
+    market = market_arrays(panel, parameters.bin_width)
     settings = kernel_settings(panel, parameters, offsets)
     nothing = np.zeros(0, dtype=np.int64)
-    accumulate(market_arrays(panel.slice(0, 50)), settings, 4, nothing, False)
+
+    def compiled_run(bars: int) -> None:
+        output = empty_output(bars, settings, tiers_kept=4, pictures=0)
+        accumulate(MarketArrays(*(column[:bars] for column in market)), settings, nothing, nothing, output)
+
+    compiled_run(50)
     ratios, speeds = [], []
     for _ in range(options.rounds):
         began = time.process_time()
         plain(market, settings, options.plain_bars)
         slow = (time.process_time() - began) / options.plain_bars
         began = time.process_time()
-        accumulate(market, settings, 4, nothing, False)
+        compiled_run(options.bars)
         quick = (time.process_time() - began) / options.bars
         ratios.append(slow / quick)
         speeds.append(1.0 / quick)

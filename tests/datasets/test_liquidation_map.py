@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import reference_map
 from builders import random_panel
+from liqtiers.datasets._map_kernel import KernelOutput, accumulate, empty_output
 from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.instruments import instrument_for
 from liqtiers.datasets.liquidation_map import (
@@ -16,7 +17,9 @@ from liqtiers.datasets.liquidation_map import (
     MapParameters,
     build_map,
     hourly_quote_volume,
+    kernel_settings,
     leverage_offsets,
+    market_arrays,
 )
 from liqtiers.datasets.panel import Panel, panel_from_frame
 
@@ -30,17 +33,38 @@ def bins_of(liquidation_map: LiquidationMap) -> tuple[np.ndarray, np.ndarray, np
     return middle, shots.short_notional[-1], shots.long_notional[-1]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_equals_a_plain_list_of_positions(seed: int) -> None:
-    """Totals, predicted liquidations and the notional near price are those of the reference."""
-    panel = random_panel(260, seed=seed)
-    parameters = MapParameters(tier_reach=0.3, windows=(0.02, 0.05, 0.10))
-    built = build_map(panel, INSTRUMENT, parameters=parameters)
+def swept_by_class(
+    panel: Panel, parameters: MapParameters, schedule: list[reference_map.Row] | None
+) -> KernelOutput:
+    """Run the kernel alone, with what it sweeps by leverage class at each bar."""
     offsets = leverage_offsets(parameters, INSTRUMENT)
-    sides, predicted, totals = reference_map.run(panel, parameters, offsets)
+    kernel = kernel_settings(panel, parameters, offsets)
+    if schedule:
+        kernel = kernel._replace(
+            in_force_from=np.array([row.first_bar for row in schedule]),
+            mix=np.array([row.mix for row in schedule]),
+            churn=np.array([row.churn for row in schedule]),
+        )
+    output = empty_output(len(panel), kernel, tiers_kept=2, periods=len(panel))
+    market = market_arrays(panel, parameters.bin_width)
+    accumulate(market, kernel, np.zeros(0, dtype=np.int64), np.arange(len(panel)), output)
+    return output
+
+
+@pytest.mark.parametrize("losers_hazard", [1.0, 0.3, 4.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_a_plain_list_of_positions(seed: int, losers_hazard: float) -> None:
+    """Totals, predicted liquidations and the notional near price are those of the reference."""
+    panel = random_panel(220, seed=seed)
+    parameters = MapParameters(
+        tier_reach=0.3, windows=(0.02, 0.05, 0.10), churn=0.05, losers_hazard=losers_hazard
+    )
+    built = build_map(panel, INSTRUMENT, parameters=parameters)
+    plain = reference_map.run(panel, parameters, leverage_offsets(parameters, INSTRUMENT))
     features = built.features
-    assert features.book_short == pytest.approx(totals[0], rel=1e-9)
-    assert features.book_long == pytest.approx(totals[1], rel=1e-9)
+    assert features.book_short == pytest.approx(plain.totals[0], rel=1e-9)
+    assert features.book_long == pytest.approx(plain.totals[1], rel=1e-9)
+    predicted = plain.predicted
     assert features.predicted_short_liquidations == pytest.approx(predicted[0], rel=1e-7, abs=1e-6)
     assert features.predicted_long_liquidations == pytest.approx(predicted[1], rel=1e-7, abs=1e-6)
     assert predicted.sum() > 0.0
@@ -48,19 +72,66 @@ def test_equals_a_plain_list_of_positions(seed: int) -> None:
     for column, window in enumerate(parameters.windows):
         up = int(np.log1p(window) / parameters.bin_width)
         value = sum(
-            q * np.exp((b + 0.5) * parameters.bin_width)
-            for b, q in sides[0].positions
-            if here < b <= here + up
+            p.quantity * np.exp((p.place + 0.5) * parameters.bin_width)
+            for p in plain.sides[0].positions
+            if here < p.place <= here + up
         )
         assert features.notional_above[-1, column] == pytest.approx(value, rel=1e-7)
 
 
-@settings(max_examples=20)
-@given(seed=st.integers(0, 10_000), every=st.sampled_from([1, 3, 12]), churn=st.floats(1e-4, 0.5))
-def test_each_side_sums_to_the_open_interest(seed: int, every: int, churn: float) -> None:
+@pytest.mark.parametrize("losers_hazard", [1.0, 2.5])
+def test_a_new_mix_holds_for_old_positions_too(losers_hazard: float) -> None:
+    """Refits weigh each class anew, shift its openings and churn, and keep the sides' sums."""
+    panel = random_panel(200, seed=11)
+    rng = np.random.default_rng(5)
+    parameters = MapParameters(losers_hazard=losers_hazard)
+    classes = len(parameters.leverages)
+    schedule = [
+        reference_map.Row(bar, rng.dirichlet(np.ones(classes), 2) * share, churn)
+        for bar, share, churn in ((0, 0.6, 0.1), (70, 1.0, 0.5), (140, 0.3, 0.02))
+    ]
+    plain = reference_map.run(panel, parameters, leverage_offsets(parameters, INSTRUMENT), schedule)
+    output = swept_by_class(panel, parameters, schedule)
+    assert output.book == pytest.approx(plain.totals, rel=1e-9)
+    assert output.predicted == pytest.approx(plain.predicted, rel=1e-7, abs=1e-6)
+    assert output.swept_by_class == pytest.approx(plain.by_class, rel=1e-7, abs=1e-5)
+
+
+def test_classes_add_up_to_what_is_predicted() -> None:
+    """What is swept by class, weighed by the mix, is what is swept."""
+    panel = random_panel(400, seed=4)
+    parameters = MapParameters()
+    output = swept_by_class(panel, parameters, None)
+    weighed = output.swept_by_class @ np.array(parameters.mix)
+    assert weighed == pytest.approx(output.predicted, rel=1e-9, abs=1e-6)
+
+
+def test_losers_that_close_early_leave_less_to_liquidate() -> None:
+    """The hazard by profit: a swept position has always lost, so fewer are left the sooner losers go."""
+    panel = random_panel(600, seed=8)
+    swept = [
+        build_map(
+            panel, INSTRUMENT, parameters=MapParameters(losers_hazard=hazard)
+        ).features.predicted_long_liquidations.sum()
+        for hazard in (0.2, 1.0, 5.0)
+    ]
+    assert swept[0] > swept[1] > swept[2]
+
+
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 10_000),
+    every=st.sampled_from([1, 3, 12]),
+    churn=st.floats(1e-4, 1.0),
+    losers_hazard=st.sampled_from([1.0, 0.01, 0.5, 20.0]),
+)
+def test_each_side_sums_to_the_open_interest(
+    seed: int, every: int, churn: float, losers_hazard: float
+) -> None:
     """The invariant: nothing leaks, at whatever pace open interest is observed."""
     panel = random_panel(300, seed=seed, every=every)
-    built = build_map(panel, INSTRUMENT, parameters=MapParameters(churn=churn))
+    parameters = MapParameters(churn=churn, losers_hazard=losers_hazard)
+    built = build_map(panel, INSTRUMENT, parameters=parameters)
     level = np.where(panel.oi_observed, panel.oi_base, np.nan)
     known = np.flatnonzero(panel.oi_observed)
     last = level[known[np.searchsorted(known, np.arange(len(panel)), side="right") - 1]]
@@ -133,9 +204,10 @@ def test_liquidations_go_by_the_mark_price() -> None:
 
 OTHER = {
     "bin_width": 0.002,
-    "leverages": (4.0, 6.0, 12.0, 20.0, 25.0, 50.0, 75.0, 90.0),
-    "mix": (0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1),
+    "leverages": (4.0, 6.0, 12.0, 20.0, 25.0, 50.0, 75.0, 85.0, 90.0),
+    "mix": (0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05),
     "churn": 0.2,
+    "losers_hazard": 3.0,
     "entry_points": 9,
     "position_notional": 20_000_000.0,
     "windows": (0.03,),
@@ -150,7 +222,7 @@ OTHER = {
 def test_each_parameter_changes_the_map(name: str) -> None:
     """No option is dead."""
     panel = random_panel(400, seed=7)
-    leverages = {"leverages": (3.0, 5.0, 8.0, 10.0, 12.0, 15.0, 18.0, 19.0)}
+    leverages = {"leverages": (3.0, 5.0, 8.0, 9.0, 10.0, 12.0, 15.0, 18.0, 19.0)}
     base = leverages if name == "position_notional" else {}
     first = whole(build_map(panel, INSTRUMENT, parameters=MapParameters(**base)), 400)
     changed = MapParameters(**{**base, name: OTHER[name]})  # type: ignore[arg-type]
@@ -172,8 +244,8 @@ def test_the_half_life_matters_without_open_interest() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"mix": (0.5,)}, "1 shares for 8 leverages"),
-        ({"mix": (0.5,) * 8}, "sum to at most 1"),
+        ({"mix": (0.5,)}, "1 shares for 9 leverages"),
+        ({"mix": (0.5,) * 9}, "sum to at most 1"),
         ({"churn": 0.0}, "churn is 0, it must be above 0"),
         ({"windows": (0.1, 0.05)}, "must be increasing"),
         ({"windows": (0.1, 1.5)}, "between 0 and 1"),
