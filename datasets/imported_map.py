@@ -21,6 +21,7 @@ from .instruments import Instrument
 from .liquidation_map import (
     LiquidationMap,
     MapParameters,
+    close_up,
     hourly_quote_volume,
     kernel_settings,
     leverage_offsets,
@@ -108,7 +109,8 @@ def build_imported_map(
     )
     return LiquidationMap(
         features=features,
-        snapshots=picture(panel, settings, kept, fine=(fine[SHORT], fine[LONG])),
+        snapshots=picture(panel, settings, kept, fine=fine),
+        latest=close_up(panel, settings, fine=fine),
         parameters=parameters,
         model=models[0],
         notes=(

@@ -145,6 +145,9 @@ class LiquidationMap:
     ----------
     features : MapFeatures
     snapshots : MapSnapshots
+        The whole map at moments spread over the panel, bins summed into a few hundred rows.
+    latest : MapSnapshots
+        The map at the last bar, bin by bin, as far as it is measured.
     parameters : MapParameters
     model : str
         ``"open interest"``, ``"volume"``, or the name of an imported map's maker.
@@ -156,6 +159,7 @@ class LiquidationMap:
 
     features: MapFeatures
     snapshots: MapSnapshots
+    latest: MapSnapshots
     parameters: MapParameters
     model: str
     notes: tuple[str, ...]
@@ -221,7 +225,8 @@ def build_map(
     )
     return LiquidationMap(
         features=features,
-        snapshots=picture(panel, settings, kept, fine=(output.snapshots[0], output.snapshots[1])),
+        snapshots=picture(panel, settings, kept, fine=output.snapshots),
+        latest=close_up(panel, settings, fine=output.snapshots),
         parameters=parameters,
         model=MODEL_OPEN_INTEREST if observed else MODEL_VOLUME,
         notes=_notes(panel) + _calibration_notes(fitted),
@@ -340,7 +345,7 @@ def picture(
     settings: KernelSettings,
     bars: Int64Array1D,
     *,
-    fine: tuple[np.ndarray, np.ndarray],
+    fine: np.ndarray,
 ) -> MapSnapshots:
     """Return snapshots cut to the prices worth drawing and summed into a few hundred rows."""
     width = settings.grid.width
@@ -360,6 +365,22 @@ def picture(
         price_edges=edges,
         short_notional=sides[0],
         long_notional=sides[1],
+    )
+
+
+def close_up(panel: Panel, settings: KernelSettings, *, fine: np.ndarray) -> MapSnapshots:
+    """Return the last snapshot bin by bin, within all distances at which the map is measured."""
+    grid, measuring = settings.grid, settings.measuring
+    here = int(np.floor(np.log(panel.close[-1]) / grid.width)) - grid.first_bin
+    up, down = (
+        int(max(measuring.window_bins[side][-1], measuring.reach_bins[side])) for side in (0, 1)
+    )
+    bottom, top = max(here - down, 0), min(here + up + 1, len(grid.prices))
+    return MapSnapshots(
+        ts=panel.close_ts[-1:],
+        price_edges=np.exp((grid.first_bin + np.arange(bottom, top + 1)) * grid.width),
+        short_notional=fine[0, -1:, bottom:top],
+        long_notional=fine[1, -1:, bottom:top],
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from liqtiers.datasets._series_name import parse_series
+from liqtiers.datasets.calibration import CalibrationParameters
 from liqtiers.datasets.imported_map import build_imported_map
 from liqtiers.datasets.instruments import Instrument
 from liqtiers.datasets.lake import Lake
@@ -35,12 +36,22 @@ ImportedMap = Annotated[
 ]
 
 
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        help="Fit the leverage mix and the churn to past liquidations as time goes on, or keep the "
+        "prior throughout."
+    ),
+]
+
+
 def map_for(
-    lake: Lake, panel: Panel, instrument: Instrument, imported: str | None
+    lake: Lake, panel: Panel, instrument: Instrument, imported: str | None, *, calibrate: bool
 ) -> LiquidationMap:
-    """Return our own map over a panel, or an imported one."""
+    """Return our own map over a panel, fitted or not, or an imported one."""
     if imported is None:
-        return build_map(panel, instrument)
+        calibration = CalibrationParameters() if calibrate else None
+        return build_map(panel, instrument, calibration=calibration)
     name = parse_series(imported)
     rows = read(lake, "liquidation_map", venue=name.venue, symbol=name.symbol)
     return build_imported_map(panel, rows, instrument=instrument)

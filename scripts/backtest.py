@@ -30,6 +30,7 @@ def run(
     liquidations: options.Liquidations = None,
     mark: options.Mark = None,
     imported_map: options.ImportedMap = None,
+    calibrate: options.Calibrate = True,
     cash: Annotated[float, typer.Option(help="Starting equity, quote.")] = 100_000.0,
     parameters: TierBreakoutParameters,
     costs: CostParameters,
@@ -58,7 +59,7 @@ def run(
     recorded = run_and_record(
         workspace(),
         panel,
-        options.map_for(lake, panel, instrument, imported_map),
+        options.map_for(lake, panel, instrument, imported_map, calibrate=calibrate),
         instrument=instrument,
         parameters=parameters,
         costs=costs,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from liqtiers.datasets.calibration import CalibrationParameters
 from liqtiers.datasets.catalog import refresh_catalog
 from liqtiers.datasets.instruments import instrument_for
 from liqtiers.datasets.liquidation_map import build_map
@@ -49,7 +50,7 @@ def run(
     recorded = run_and_record(
         workspace(),
         panel,
-        build_map(panel, instrument),
+        build_map(panel, instrument, calibration=CalibrationParameters()),
         instrument=instrument,
         parameters=TierBreakoutParameters(),
         costs=CostParameters(),

@@ -101,7 +101,7 @@ def made_up_map(
         here = np.searchsorted(middle, panel.close) - 1
         sums[0, :, 0] = shorts[at, high] - shorts[at, here]
         sums[1, :, 0] = longs[at, here] - longs[at, low]
-    nothing = np.full((n, 1, 5), np.nan)
+    nothing = np.full((n, 1, 4), np.nan)
     features = features_from_arrays(
         (WINDOW,),
         (sums[0], sums[1]),
@@ -113,6 +113,7 @@ def made_up_map(
     return LiquidationMap(
         features=features,
         snapshots=snapshots,
+        latest=snapshots,
         parameters=MapParameters(),
         model="volume",
         notes=notes,
