@@ -27,12 +27,12 @@ from ._map_kernel import KernelSettings, MarketArrays, accumulate, empty_output
 from ._series_name import parse_series
 from .errors import InputError
 from .naming import DAY_US, HOUR_US, timeframe_us
-from .panel import Float64Array1D, Int64Array1D, Panel
+from .panel import Float64Array1D, Int64Array1D, Panel, periods
 from .schemas import EVENTS
 
 Target = Literal["printed liquidations", "lost open interest"]
-PRINTED: Final = "printed liquidations"
-LOST: Final = "lost open interest"
+PRINTED: Final[Target] = "printed liquidations"
+LOST: Final[Target] = "lost open interest"
 
 _ROUNDS: Final = 8
 _FLOOR: Final = 0.05
@@ -202,15 +202,13 @@ def _target(panel: Panel, parameters: CalibrationParameters) -> _Target:
     longest = _longest_print_us(panel)
     if not panel.sources.get("liquidations") and not np.isfinite(printed).any():
         name = LOST
-        lost = _lost_open_interest(panel)
+        lost = lost_open_interest(panel)
         printed = np.stack([lost, lost])
         longest = DAY_US
     period_us = max(int(parameters.period_hours * HOUR_US), panel.bar_us, longest)
-    # A period holds what became known after its start and up to its end.
-    ends = -(-panel.close_ts // period_us) * period_us
-    ends_us, period_of_bar = np.unique(ends, return_inverse=True)
+    ends_us, period_of_bar = periods(panel, period_us)
     value = np.stack([np.bincount(period_of_bar, side, len(ends_us)) for side in printed])
-    return _Target(name, value, ends_us.astype(np.int64), period_of_bar.astype(np.int64), period_us)
+    return _Target(name, value, ends_us, period_of_bar, period_us)
 
 
 def _longest_print_us(panel: Panel) -> int:
@@ -220,8 +218,11 @@ def _longest_print_us(panel: Panel) -> int:
     return max((timeframe_us(timeframe) for timeframe in summed), default=0)
 
 
-def _lost_open_interest(panel: Panel) -> Float64Array1D:
-    """Return the open interest that disappeared with each observation, quote; NaN before the second."""
+def lost_open_interest(panel: Panel) -> Float64Array1D:
+    """Return the open interest that disappeared by each bar, quote, shape (n,).
+
+    0 between observations, NaN before the second.
+    """
     level = np.where(panel.oi_observed, panel.oi_base, np.nan)
     lost = np.full(len(panel), np.nan)
     at = np.flatnonzero(panel.oi_observed)

@@ -175,6 +175,27 @@ def column_names() -> tuple[str, ...]:
     return tuple(f.name for f in fields(Panel) if f.name not in _NOT_COLUMNS)
 
 
+def periods(panel: Panel, length_us: int) -> tuple[Int64Array1D, Int64Array1D]:
+    """Return the ends of the periods that hold bars, and the period of each bar.
+
+    A period holds what became known after its start and up to its end: a bar belongs to the one in which
+    it closes, and a sum over a period that is published at its end belongs to it as well.
+
+    Parameters
+    ----------
+    panel : Panel
+    length_us : int
+        Counted from 1970, UTC microseconds.
+
+    Returns
+    -------
+    ends_us : ndarray of int64, shape (P,)
+    period_of_bar : ndarray of int64, shape (n,)
+    """
+    ends, period_of_bar = np.unique(-(-panel.close_ts // length_us), return_inverse=True)
+    return (ends * length_us).astype(np.int64), period_of_bar.astype(np.int64)
+
+
 def find_gaps(ts: Int64Array1D, bar_us: int) -> tuple[Gap, ...]:
     """Return the stretches in which bars of length `bar_us` are missing between those present.
 

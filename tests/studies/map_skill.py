@@ -1,0 +1,168 @@
+"""Does the map know where liquidations were printed? Windows of real data, out of sample.
+
+For each window: the rank correlation of predicted with printed liquidations by side, the partial one
+that remains after predictors that need no map, with day-block intervals, and the same of public recipes
+rebuilt on the same bars. The last line is one JSON object:
+
+- no prefix: by the day, hourly bars (W4); ``hourly_``: by the hour, 5-minute bars (W1);
+  ``hourly_bars_``: by the hour from hourly bars; ``w2_``: by 4 hours, one venue.
+- ``rank_<side>``, ``partial_<side>`` (after range x open interest, volume x path and yesterday's),
+  ``partial_move_<side>`` (after "move to that side x open interest", the strongest predictor without
+  volume or map), ``partial_hard_<side>`` (after all five), ``naive_rank_<side>`` (of that move) and
+  ``naive_<name>_<side>``, ``best_recipe_*``, ``prior_*`` (the map without its fit), ``days``.
+- ``oi_*``: against the open interest that disappeared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from market_files import Window, load_window, missing_files, windows
+from public_recipes import RECIPES, predicted
+
+from liqtiers.datasets.calibration import LOST, PRINTED, CalibrationParameters
+from liqtiers.datasets.errors import InputError
+from liqtiers.datasets.instruments import Instrument
+from liqtiers.datasets.lake import Lake
+from liqtiers.datasets.liquidation_map import LiquidationMap, build_map
+from liqtiers.datasets.naming import HOUR_US
+from liqtiers.datasets.panel import Panel
+from liqtiers.reports.map_skill import HARD, MOVE, MapSkill, map_skill, period_table
+from liqtiers.reports.rank_statistics import partial_rank_correlation, rank_correlation
+
+PREFIX = {"w4": "", "hourly": "hourly_", "hourly_bars": "hourly_bars_", "w2": "w2_"}
+
+
+def map_of(panel: Panel, instrument: Instrument, *, fitted: bool) -> LiquidationMap:
+    """Return the map that is judged."""
+    calibration = CalibrationParameters() if fitted else None
+    return build_map(panel, instrument, calibration=calibration, snapshots=1)
+
+
+def figures(skill: MapSkill, prefix: str) -> dict[str, Any]:
+    """Return a skill's figures under their keys."""
+    found: dict[str, Any] = {f"{prefix}days": skill.days, f"{prefix}periods": skill.periods}
+    for side in (skill.short, skill.long):
+        found[f"{prefix}rank_{side.side}"] = side.rank.value
+        found[f"{prefix}partial_{side.side}"] = side.partial.value
+        found[f"{prefix}partial_move_{side.side}"] = side.partial_move.value
+        found[f"{prefix}partial_hard_{side.side}"] = side.partial_hard.value
+        for name, part in (
+            ("rank", side.rank),
+            ("partial", side.partial),
+            ("partial_move", side.partial_move),
+            ("partial_hard", side.partial_hard),
+        ):
+            found[f"{prefix}{name}_{side.side}_interval"] = [part.low, part.high]
+        found[f"{prefix}naive_rank_{side.side}"] = side.naive[MOVE]
+        for name in HARD:
+            key = name.replace(" ", "_").replace("'", "")
+            found[f"{prefix}naive_{key}_{side.side}"] = side.naive[name]
+        found[f"{prefix}predicted_over_printed_{side.side}"] = side.ratio
+    return found
+
+
+def recipe_figures(
+    panel: Panel, built: LiquidationMap, window: Window
+) -> dict[str, dict[str, float]]:
+    """Return rank and partial rank correlation of each public recipe on the same periods."""
+    table = period_table(panel, built.features, window.period_hours * HOUR_US)
+    known = np.isfinite(np.stack(list(table.values()))).all(axis=0)
+    known &= table["start_us"] >= _us(window.scored_from)
+    period = -(-panel.close_ts // (window.period_hours * HOUR_US))
+    _, of_bar = np.unique(period, return_inverse=True)
+    found = {}
+    for name, recipe in RECIPES.items():
+        sides = predicted(panel, recipe)
+        scores = {}
+        for k, side in enumerate(("short", "long")):
+            ours = np.bincount(of_bar, sides[k])[known]
+            happened = table[f"happened_{side}"][known]
+            scores[f"rank_{side}"] = rank_correlation(ours, happened)
+            control = table[f"{side}: {MOVE}"][known]
+            scores[f"partial_move_{side}"] = partial_rank_correlation(ours, happened, [control])
+        found[name] = scores
+    return found
+
+
+def study(window: Window, options: argparse.Namespace, lake: Path) -> dict[str, Any]:
+    """Measure one window; nulls and a line where its files are missing."""
+    prefix = PREFIX[window.name]
+    missing = missing_files(window, options.data)
+    keys = [f"{prefix}{k}_{s}" for k in ("rank", "partial") for s in ("short", "long")]
+    if missing:
+        print(f"{window.name}: left out, {', '.join(missing)} not in {options.data}")
+        return dict.fromkeys([*keys, f"{prefix}days"])
+    panel, instrument = load_window(window, options.symbol, data=options.data, lake=Lake(lake))
+    common = {
+        "period_us": window.period_hours * HOUR_US,
+        "start_us": _us(window.scored_from),
+        "draws": options.draws,
+    }
+    found: dict[str, Any] = {}
+    for fitted in (False, True):
+        built = map_of(panel, instrument, fitted=fitted)
+        rng = np.random.default_rng(options.seed)
+        try:
+            skill = map_skill(panel, built.features, rng=rng, against=PRINTED, **common)
+        except InputError as error:
+            print(f"{window.name}: left out, {error}")
+            return dict.fromkeys([*keys, f"{prefix}days"])
+        found |= figures(skill, prefix if fitted else f"{prefix}prior_")
+        print(f"{window.name}, {'fitted' if fitted else 'prior'}, {len(panel):,} bars:")
+        print(f"  {skill.short.sentence}\n  {skill.long.sentence}")
+    rng = np.random.default_rng(options.seed)
+    try:
+        lost = map_skill(panel, built.features, rng=rng, against=LOST, **common)
+    except InputError as error:
+        print(f"  against lost open interest: {error}")
+    else:
+        found |= {k: v for k, v in figures(lost, f"{prefix}oi_").items() if "_long" not in k}
+        print(f"  {lost.short.sentence}")
+    recipes = recipe_figures(panel, built, window)
+    for name, scores in recipes.items():
+        print(f"  {name}: " + ", ".join(f"{k} {v:.3f}" for k, v in scores.items()))
+    for key in ("rank_short", "rank_long", "partial_move_short", "partial_move_long"):
+        found[f"{prefix}best_recipe_{key}"] = float(np.nanmax([s[key] for s in recipes.values()]))
+    return found
+
+
+def main() -> None:
+    """Print the figures, the last line as JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of files")
+    parser.add_argument("--symbol", default="BTC", help="coin, as in the files' names")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--draws", type=int, default=300, help="of each interval's bootstrap")
+    options = parser.parse_args()
+    found: dict[str, Any] = {"symbol": options.symbol, "seed": options.seed}
+    for window in windows(options.symbol):
+        with tempfile.TemporaryDirectory() as folder:
+            found |= study(window, options, Path(folder))
+    print(json.dumps({k: _plain(v) for k, v in found.items()}))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return round(value, 4) if np.isfinite(value) else None
+    return value
+
+
+def _us(day: str) -> int:
+    return int(np.datetime64(day, "us").astype(np.int64))
+
+
+if __name__ == "__main__":
+    main()
