@@ -91,7 +91,8 @@ def empty_book(regions: int, classes: int, bins: int) -> Book:
 @compiled
 def total(book: Book, side: int) -> float:
     """Return the sum of one side, base."""
-    return book.known[LOSING, side] + book.known[WINNING, side] + book.pool[side]
+    everything: float = book.known[LOSING, side] + book.known[WINNING, side] + book.pool[side]
+    return everything
 
 
 @compiled
@@ -111,9 +112,12 @@ def _region(book: Book, side: int, c: int, position: int) -> int:
 
 @compiled
 def sweep(
-    book: Book, side: int, reached: int, grid: Grid, by_class: Float64Array1D
+    book: Book, side: int, reached: int, grid: Grid, by_class: Float64Array2D
 ) -> tuple[float, float]:
-    """Remove what a price has reached; return its quantity (base) and value (quote)."""
+    """Remove what a price has reached; return its quantity (base) and value (quote).
+
+    `by_class`, shape (2, C), takes up the value by class; with C = 0 it is left out.
+    """
     quantity = 0.0
     value = 0.0
     step = 1 if side == SHORT else -1
@@ -131,9 +135,9 @@ def sweep(
         for c in range(book.held.shape[1]):
             stored = book.held[side, c, position]
             if stored != 0.0:
-                if len(by_class) > 0:
+                if by_class.shape[1] > 0:
                     scale = book.scale[_region(book, side, c, position), side]
-                    by_class[c] += stored * scale * grid.prices[position]
+                    by_class[side, c] += stored * scale * grid.prices[position]
                 book.held[side, c, position] = 0.0
         position += step
     book.nearest[side] = position
@@ -141,12 +145,12 @@ def sweep(
 
 
 @compiled
-def turn(book: Book, side: int, position: float, offsets: Float64Array1D, grid: Grid) -> None:
+def turn(book: Book, side: int, position: float, offsets: Float64Array2D, grid: Grid) -> None:
     """Move positions between winners and losers after the price has moved to a grid position."""
     if book.value.shape[0] == 1:
         return
     for c in range(book.held.shape[1]):
-        turning = int(np.floor(position + offsets[c])) - grid.first_bin
+        turning = int(np.floor(position + offsets[side, c])) - grid.first_bin
         before = book.turning[side, c]
         low, high = min(before, turning), max(before, turning)
         for place in range(low, high + 1):
@@ -235,8 +239,9 @@ def enter(
     points: int,
     barrier: int,
     close: float,
-    offsets: Float64Array1D,
-    mix: Float64Array1D,
+    offsets: Float64Array2D,
+    mix: np.ndarray[tuple[int, int, int], np.dtype[np.float64]],
+    row: int,
     grid: Grid,
 ) -> None:
     """Open positions evenly across a range; whoever price has passed since entered at the close.
@@ -251,8 +256,12 @@ def enter(
         Entry prices, in the middle of as many equal parts of the range.
     barrier : int
         The furthest bin that price has reached since the entries.
-    offsets, mix : ndarray of float64, shape (C,)
-        Distance from entry to liquidation in bins, and share of the openings, by class.
+    offsets : ndarray of float64, shape (2, C)
+        Distance from entry to liquidation in bins, by side and class.
+    mix : ndarray of float64, shape (S, 2, C)
+        Share of the openings by side and class, in its row.
+    row : int
+        Which row of `mix` holds.
     """
     if quantity <= 0.0:
         return
@@ -260,15 +269,15 @@ def enter(
     split = book.held.shape[1] > 0
     placed = 0.0
     nearest = book.nearest[side]
-    for c in range(len(mix)):
-        if mix[c] == 0.0:
+    for c in range(mix.shape[2]):
+        if mix[row, side, c] == 0.0:
             continue
-        placed += mix[c]
-        amount = quantity * mix[c] / points
-        at_close = int(np.floor(close + offsets[c])) - grid.first_bin
+        placed += mix[row, side, c]
+        amount = quantity * mix[row, side, c] / points
+        at_close = int(np.floor(close + offsets[side, c])) - grid.first_bin
         for point in range(points):
             entry = low + span * (point + 0.5) / points
-            place = int(np.floor(entry + offsets[c])) - grid.first_bin
+            place = int(np.floor(entry + offsets[side, c])) - grid.first_bin
             if (place - barrier) * step <= 0:
                 place = at_close
             region = LOSING

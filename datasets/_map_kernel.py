@@ -29,7 +29,13 @@ from ._map_book import (
     total,
     turn,
 )
-from .map_features import TIER_FIELDS, Float64Array2D, MeasureSettings, measure
+from .map_features import (
+    TIER_FIELDS,
+    Float64Array2D,
+    MeasureSettings,
+    measure,
+    working_marks,
+)
 from .panel import BoolArray1D, Float64Array1D, Int64Array1D
 
 _LARGEST_TURNOVER: Final = 0.5
@@ -87,14 +93,18 @@ class KernelOutput(NamedTuple):
     """One row a bar; the first axis of the paired arrays is the side, shorts first.
 
     `swept_by_class` has a row a period: what was swept as if each class had all of the openings, quote.
+    `by_class`, `marks` and `one` are working memory.
     """
 
     sums: np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
-    tiers: np.ndarray[tuple[int, int, int, int], np.dtype[np.float64]]
+    tiers: np.ndarray[tuple[int, int, int, int], np.dtype[np.float32]]
     predicted: Float64Array2D
     book: Float64Array2D
     snapshots: np.ndarray[tuple[int, int, int], np.dtype[np.float32]]
     swept_by_class: np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
+    by_class: Float64Array2D
+    marks: np.ndarray[tuple[int], np.dtype[np.uint8]]
+    one: Float64Array2D
 
 
 @compiled
@@ -107,7 +117,7 @@ def _enter_over_bar(
     close: float,
     market: MarketArrays,
     settings: KernelSettings,
-    mix: Float64Array1D,
+    row: int,
 ) -> None:
     """Open positions evenly across one bar's range."""
     enter(
@@ -119,8 +129,9 @@ def _enter_over_bar(
         settings.entry_points,
         barrier,
         close,
-        settings.offsets[side],
-        mix,
+        settings.offsets,
+        settings.mix,
+        row,
         settings.grid,
     )
 
@@ -133,7 +144,7 @@ def _enter_over_interval(
     last: int,
     market: MarketArrays,
     settings: KernelSettings,
-    mix: Float64Array2D,
+    row: int,
 ) -> None:
     """Open positions on both sides across bars `first` to `last`, in proportion to their volume.
 
@@ -151,9 +162,9 @@ def _enter_over_interval(
         weight = market.volume[bar] / traded if traded > 0.0 else 1.0 / (last - first + 1)
         amount = quantity * weight
         barrier = reached_bin(above, SHORT, settings.grid)
-        _enter_over_bar(book, SHORT, amount, bar, barrier, close, market, settings, mix[SHORT])
+        _enter_over_bar(book, SHORT, amount, bar, barrier, close, market, settings, row)
         barrier = reached_bin(below, LONG, settings.grid)
-        _enter_over_bar(book, LONG, amount, bar, barrier, close, market, settings, mix[LONG])
+        _enter_over_bar(book, LONG, amount, bar, barrier, close, market, settings, row)
         above = max(above, market.sweep_high[bar])
         below = min(below, market.sweep_low[bar])
 
@@ -188,7 +199,6 @@ def _step_with_open_interest(
     churned = min(settings.churn[row] * market.volume[bar], _LARGEST_TURNOVER * level)
     closed = max(-change, 0.0) + churned
     close = market.close[bar]
-    mix = settings.mix[row]
     one_bar = previous + 1 == bar
     for side in range(2):
         leave(book, side, max(closed - swept[side], 0.0), settings.losers_hazard)
@@ -197,9 +207,9 @@ def _step_with_open_interest(
         if one_bar:
             entering += max(change, 0.0)
         barrier = reached_bin(close, side, settings.grid)
-        _enter_over_bar(book, side, entering, bar, barrier, close, market, settings, mix[side])
+        _enter_over_bar(book, side, entering, bar, barrier, close, market, settings, row)
     if change > 0.0 and not one_bar:
-        _enter_over_interval(book, change, previous + 1, bar, market, settings, mix)
+        _enter_over_interval(book, change, previous + 1, bar, market, settings, row)
     return level + change
 
 
@@ -212,8 +222,7 @@ def _step_with_volume(
     for side in range(2):
         shrink(book, side, settings.fallback_survival)
         barrier = reached_bin(close, side, settings.grid)
-        mix = settings.mix[row, side]
-        _enter_over_bar(book, side, opened, bar, barrier, close, market, settings, mix)
+        _enter_over_bar(book, side, opened, bar, barrier, close, market, settings, row)
 
 
 @compiled
@@ -233,7 +242,7 @@ def _combine(book: Book, bin_of_price: int, settings: KernelSettings, seen: Floa
     measuring = settings.measuring
     for side in range(2):
         reach = max(measuring.mean_bins[side], measuring.reach_bins[side])
-        reach = max(reach, measuring.window_bins[side][-1])
+        reach = max(reach, measuring.window_bins[side, -1])
         first = bin_of_price if side == SHORT else max(bin_of_price - reach, 0)
         last = min(bin_of_price + reach, seen.shape[1] - 1) if side == SHORT else bin_of_price
         losing = book.value[LOSING, side, first : last + 1]
@@ -255,20 +264,21 @@ def _sweep_both(
     output: KernelOutput,
 ) -> tuple[float, float]:
     """Remove what the bar's range has reached; return the quantities, shorts first."""
-    classes = output.swept_by_class.shape[2] if period >= 0 else 0
-    swept = np.zeros(2)
-    by_class = np.zeros(classes)
+    classes = output.by_class.shape[1]
+    short_reached = reached_bin(market.sweep_high[bar], SHORT, settings.grid)
+    long_reached = reached_bin(market.sweep_low[bar], LONG, settings.grid)
+    short_swept, short_value = sweep(book, SHORT, short_reached, settings.grid, output.by_class)
+    long_swept, long_value = sweep(book, LONG, long_reached, settings.grid, output.by_class)
+    output.predicted[SHORT, bar] = short_value
+    output.predicted[LONG, bar] = long_value
     for side in range(2):
-        extreme = market.sweep_high[bar] if side == SHORT else market.sweep_low[bar]
-        by_class[:] = 0.0
-        reached = reached_bin(extreme, side, settings.grid)
-        swept[side], value = sweep(book, side, reached, settings.grid, by_class)
-        output.predicted[side, bar] = value
         for c in range(classes):
             if settings.mix[row, side, c] > 0.0:
-                output.swept_by_class[side, period, c] += by_class[c] / settings.mix[row, side, c]
-        turn(book, side, market.close[bar], settings.offsets[side], settings.grid)
-    return swept[SHORT], swept[LONG]
+                unit = output.by_class[side, c] / settings.mix[row, side, c]
+                output.swept_by_class[side, period, c] += unit
+                output.by_class[side, c] = 0.0
+        turn(book, side, market.close[bar], settings.offsets, settings.grid)
+    return short_swept, long_swept
 
 
 @compiled
@@ -300,11 +310,14 @@ def empty_output(
     measured = bars if tiers_kept > 0 else 0
     return KernelOutput(
         np.zeros((2, measured, len(settings.measuring.window_bins[0]))),
-        np.full((2, measured, tiers_kept, TIER_FIELDS), np.nan),
+        np.full((2, measured, tiers_kept, TIER_FIELDS), np.nan, np.float32),
         np.zeros((2, bars)),
         np.zeros((2, bars)),
         np.zeros((2, pictures, len(settings.grid.prices)), np.float32),
         np.zeros((2, periods, settings.mix.shape[2])),
+        np.zeros((2, settings.mix.shape[2] if periods > 0 else 0)),
+        working_marks(),
+        np.ones((1, 2)),
     )
 
 
@@ -383,8 +396,8 @@ def _measure_bar(
     price_bin = int(np.floor(market.close[bar])) - settings.grid.first_bin
     measuring = settings.measuring
     if book.value.shape[0] == 1:
-        value, scale = book.value[0], book.scale[0]
+        value, scale = book.value[0], book.scale
     else:
         _combine(book, price_bin, settings, seen)
-        value, scale = seen, np.ones(2)
-    measure(value, scale, price_bin, measuring, output.sums, output.tiers, bar)
+        value, scale = seen, output.one
+    measure(value, scale, 0, price_bin, measuring, output.sums, output.tiers, bar, output.marks)

@@ -207,7 +207,8 @@ def _target(panel: Panel, parameters: CalibrationParameters) -> _Target:
         longest = DAY_US
     period_us = max(int(parameters.period_hours * HOUR_US), panel.bar_us, longest)
     ends_us, period_of_bar = periods(panel, period_us)
-    value = np.stack([np.bincount(period_of_bar, side, len(ends_us)) for side in printed])
+    count = len(ends_us)
+    value = np.stack([np.bincount(period_of_bar, s, count).astype(np.float64) for s in printed])
     return _Target(name, value, ends_us, period_of_bar, period_us)
 
 

@@ -29,7 +29,13 @@ from .liquidation_map import (
     picture,
     snapshot_bars,
 )
-from .map_features import TIER_FIELDS, Float64Array2D, features_from_arrays, measure
+from .map_features import (
+    TIER_FIELDS,
+    Float64Array2D,
+    features_from_arrays,
+    measure,
+    working_marks,
+)
 from .naming import HOUR_US
 from .panel import Float64Array1D, Int64Array1D, Panel
 
@@ -97,6 +103,7 @@ def build_imported_map(
         levels,
         in_use,
         kept,
+        working_marks(),
     )
     unknown = np.full(len(panel), np.nan)
     features = features_from_arrays(
@@ -154,14 +161,15 @@ def _follow(
     levels: Levels,
     in_use: Int64Array1D,
     snapshot_at: Int64Array1D,
+    marks: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, Float64Array2D, np.ndarray]:
     bars = len(market.close)
     bins = len(settings.grid.prices)
     sums = np.full((2, bars, len(settings.measuring.window_bins[0])), np.nan)
-    tiers = np.full((2, bars, tiers_kept, TIER_FIELDS), np.nan)
+    tiers = np.full((2, bars, tiers_kept, TIER_FIELDS), np.nan, np.float32)
     predicted = np.full((2, bars), np.nan)
     fine = np.zeros((2, len(snapshot_at), bins), np.float32)
-    nothing = np.zeros(0)
+    nothing = np.zeros((2, 0))
     book = empty_book(1, 0, bins)
     current = -1
     next_snapshot = 0
@@ -188,12 +196,14 @@ def _follow(
             price_bin = int(np.floor(market.close[bar])) - settings.grid.first_bin
             measure(
                 book.value[0],
-                book.scale[0],
+                book.scale,
+                0,
                 price_bin,
                 settings.measuring,
                 sums,
                 tiers,
                 bar,
+                marks,
             )
         if next_snapshot < len(snapshot_at) and snapshot_at[next_snapshot] == bar:
             for side in range(2):

@@ -214,6 +214,7 @@ def build_map(
         pictures=len(kept),
     )
     accumulate(market, settings, kept, np.zeros(0, dtype=np.int64), output)
+    del market  # years of minutes: a few hundred megabytes
     observed = bool(panel.oi_observed.any())
     features = features_from_arrays(
         parameters.windows,
@@ -286,9 +287,9 @@ def kernel_settings(panel: Panel, parameters: MapParameters, offsets: np.ndarray
         fallback_survival=float(0.5 ** (1.0 / bars_in_half_life)),
         fallback_warm_up_bars=bars_in_half_life,
         measuring=MeasureSettings(
-            window_bins=(
-                np.array([bins_of[0](window) for window in parameters.windows], dtype=np.int64),
-                np.array([bins_of[1](window) for window in parameters.windows], dtype=np.int64),
+            window_bins=np.array(
+                [[bins(window) for window in parameters.windows] for bins in bins_of],
+                dtype=np.int64,
             ),
             mean_bins=(bins_of[0](_MEAN_DISTANCE), bins_of[1](_MEAN_DISTANCE)),
             reach_bins=(bins_of[0](parameters.tier_reach), bins_of[1](parameters.tier_reach)),
@@ -306,14 +307,20 @@ def _finite_extreme(values: Float64Array1D, pick: np.ufunc | object) -> float:
 
 def market_arrays(panel: Panel, bin_width: float) -> MarketArrays:
     """Return the columns that the kernel reads; the mark price sweeps where it is known."""
-    swept_high = np.where(np.isfinite(panel.mark_high), panel.mark_high, panel.high)
-    swept_low = np.where(np.isfinite(panel.mark_low), panel.mark_low, panel.low)
+
+    def on_grid(price: Float64Array1D) -> Float64Array1D:
+        position: Float64Array1D = np.log(price) / bin_width
+        return position
+
+    high, low = on_grid(panel.high), on_grid(panel.low)
+    known = np.isfinite(panel.mark_high) & np.isfinite(panel.mark_low)
+    marked = bool(known.any())
     return MarketArrays(
-        sweep_high=np.log(swept_high) / bin_width,
-        sweep_low=np.log(swept_low) / bin_width,
-        high=np.log(panel.high) / bin_width,
-        low=np.log(panel.low) / bin_width,
-        close=np.log(panel.close) / bin_width,
+        sweep_high=np.where(known, on_grid(panel.mark_high), high) if marked else high,
+        sweep_low=np.where(known, on_grid(panel.mark_low), low) if marked else low,
+        high=high,
+        low=low,
+        close=on_grid(panel.close),
         volume=panel.volume,
         oi=panel.oi_base,
         oi_observed=panel.oi_observed,
@@ -373,7 +380,7 @@ def close_up(panel: Panel, settings: KernelSettings, *, fine: np.ndarray) -> Map
     grid, measuring = settings.grid, settings.measuring
     here = int(np.floor(np.log(panel.close[-1]) / grid.width)) - grid.first_bin
     up, down = (
-        int(max(measuring.window_bins[side][-1], measuring.reach_bins[side])) for side in (0, 1)
+        int(max(measuring.window_bins[side, -1], measuring.reach_bins[side])) for side in (0, 1)
     )
     bottom, top = max(here - down, 0), min(here + up + 1, len(grid.prices))
     return MapSnapshots(

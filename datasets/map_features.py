@@ -22,31 +22,34 @@ Float32Array2D = NDArray[np.float32]
 
 TIER_FIELDS: Final = 4
 _LOWER, _UPPER, _PEAK, _NOTIONAL = range(TIER_FIELDS)
-_BLOCK: Final = 16
-"""Bins that are looked at together."""
+_STRETCH_BITS: Final = 5
+_STRETCH: Final = 1 << _STRETCH_BITS
+"""Bins that are compared with the threshold at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TierLadder:
     """The dense tiers on one side of price; all shape (n, K), nearest first, NaN where there are fewer.
 
+    Single precision (7 digits) is far finer than a bin, and years of minutes have to fit into memory.
+
     Attributes
     ----------
-    lower, upper : ndarray of float64
+    lower, upper : ndarray of float32
         Edges of the tier, quote per base; `lower` is the smaller price on both sides.
-    peak : ndarray of float64
+    peak : ndarray of float32
         Price of its densest bin.
-    notional : ndarray of float64
+    notional : ndarray of float32
         Value that would be liquidated in it, quote.
-    fuel : ndarray of float64
+    fuel : ndarray of float32
         `notional` in hours of trading: divided by the median hourly quote volume.
     """
 
-    lower: Float64Array2D
-    upper: Float64Array2D
-    peak: Float64Array2D
-    notional: Float64Array2D
-    fuel: Float64Array2D
+    lower: Float32Array2D
+    upper: Float32Array2D
+    peak: Float32Array2D
+    notional: Float32Array2D
+    fuel: Float32Array2D
 
     def slice(self, start: int, stop: int) -> Self:
         """Return bars `start` to `stop` (exclusive) as views."""
@@ -144,7 +147,7 @@ def features_from_arrays(
     windows: tuple[float, ...],
     sums: tuple[Float64Array2D, Float64Array2D],
     *,
-    tiers: tuple[NDArray[np.float64], NDArray[np.float64]],
+    tiers: tuple[NDArray[np.float32], NDArray[np.float32]],
     hourly_quote_volume: Float64Array1D,
     predicted: tuple[Float64Array1D, Float64Array1D],
     book: tuple[Float64Array1D, Float64Array1D],
@@ -159,7 +162,9 @@ def features_from_arrays(
             upper=raw[:, :, _UPPER],
             peak=raw[:, :, _PEAK],
             notional=raw[:, :, _NOTIONAL],
-            fuel=raw[:, :, _NOTIONAL] / hourly_quote_volume[:, np.newaxis],
+            fuel=np.divide(
+                raw[:, :, _NOTIONAL], hourly_quote_volume[:, np.newaxis], dtype=np.float32
+            ),
         )
         for raw in tiers
     ]
@@ -179,11 +184,11 @@ def features_from_arrays(
 
 
 class MeasureSettings(NamedTuple):
-    """How a map is measured; pairs are by side, shorts first, since bins are of the log price.
+    """How a map is measured; by side, shorts first, since bins are of the log price.
 
     Attributes
     ----------
-    window_bins : tuple of ndarray of int64, shape (W,)
+    window_bins : ndarray of int64, shape (2, W)
         Number of bins within each window, increasing.
     mean_bins : tuple of int
         Bins over which the map's mean density is taken, on both sides of price together.
@@ -199,7 +204,7 @@ class MeasureSettings(NamedTuple):
         Width of a bin in log price.
     """
 
-    window_bins: tuple[Int64Array1D, Int64Array1D]
+    window_bins: NDArray[np.int64]
     mean_bins: tuple[int, int]
     reach_bins: tuple[int, int]
     gap_bins: int
@@ -211,12 +216,14 @@ class MeasureSettings(NamedTuple):
 @compiled
 def measure(
     value: Float64Array2D,
-    scale: Float64Array1D,
+    scale: Float64Array2D,
+    row: int,
     price_bin: int,
     settings: MeasureSettings,
     sums: NDArray[np.float64],
-    tiers: NDArray[np.float64],
+    tiers: NDArray[np.float32],
     bar: int,
+    marks: NDArray[np.uint8],
 ) -> None:
     """Fill one bar's window sums and tiers on both sides of price.
 
@@ -224,165 +231,174 @@ def measure(
     ----------
     value : ndarray of float64, shape (2, B)
         Value by bin, quote, in units of `scale`; shorts first.
-    scale : ndarray of float64, shape (2,)
-        Factor from stored to true values.
+    scale : ndarray of float64, shape (R, 2)
+        Factors from stored to true values, by side in their row.
+    row : int
+        Which row of `scale` holds.
     price_bin : int
         Bin of the close; it belongs to neither side.
     settings : MeasureSettings
     sums : ndarray of float64, shape (2, n, W), output
-    tiers : ndarray of float64, shape (2, n, K, TIER_FIELDS), output; must come filled with NaN
+    tiers : ndarray of float32, shape (2, n, K, TIER_FIELDS), output; must come filled with NaN
     bar : int
         The row to fill.
+    marks : ndarray of uint8
+        Working memory, of `working_marks`.
     """
     within = 0.0
     for side in range(2):
-        direction = 1 if side == 0 else -1
-        within += scale[side] * _sum_windows(
-            value[side],
-            scale[side],
-            price_bin,
-            direction,
-            settings.window_bins[side],
-            settings.mean_bins[side],
-            sums[side, bar],
+        within += scale[row, side] * _sum_windows(
+            value, side, scale[row, side], price_bin, settings, sums, bar
         )
     mean = within / (settings.mean_bins[0] + settings.mean_bins[1])
     if mean <= 0.0:
         return
     for side in range(2):
-        threshold = settings.density_multiple * mean / scale[side]
-        direction = 1 if side == 0 else -1
+        threshold = settings.density_multiple * mean / scale[row, side]
         _find_tiers(
-            value[side],
-            scale[side],
-            threshold,
-            price_bin,
-            direction,
-            side,
-            settings,
-            tiers[side, bar],
+            value, side, scale[row, side], threshold, price_bin, settings, marks, tiers, bar
         )
 
 
 @compiled_sum
-def _sum_between(value: Float64Array1D, first: int, last: int) -> float:
+def _sum_between(value: Float64Array2D, side: int, first: int, last: int) -> float:
     """Return the sum of bins `first` to `last`, both included."""
     total = 0.0
-    chosen = value[first : last + 1]
-    for place in range(len(chosen)):
-        total += chosen[place]
+    # Unsigned, since a loop that might count from the end cannot be done in parallel.
+    for place in range(np.uint64(first), np.uint64(last + 1)):
+        total += value[side, place]
     return total
 
 
 @compiled
+def _sum_steps(value: Float64Array2D, side: int, price_bin: int, first: int, last: int) -> float:
+    """Return the sum from `first` to `last` steps away from the price, both included."""
+    if last < first:
+        return 0.0
+    if side == 0:
+        return _sum_between(value, side, price_bin + first, price_bin + last)
+    return _sum_between(value, side, price_bin - last, price_bin - first)
+
+
+@compiled
 def _sum_windows(
-    value: Float64Array1D,
+    value: Float64Array2D,
+    side: int,
     scale: float,
     price_bin: int,
-    direction: int,
-    window_bins: Int64Array1D,
-    mean_bins: int,
-    sums: Float64Array1D,
+    settings: MeasureSettings,
+    sums: NDArray[np.float64],
+    bar: int,
 ) -> float:
-    """Fill the sums within the windows and return the stored sum within `mean_bins`."""
-    room = len(value) - 1 - price_bin if direction > 0 else price_bin
+    """Fill the sums within the windows and return the stored sum over the bins of the mean."""
+    room = value.shape[1] - 1 - price_bin if side == 0 else price_bin
+    until = min(settings.mean_bins[side], room)
     total = 0.0
     within = -1.0
     done = 0
-    for window in range(len(window_bins) + 1):
-        end = min(window_bins[window], room) if window < len(window_bins) else room
-        until = min(mean_bins, room)
+    for window in range(settings.window_bins.shape[1]):
+        end = min(settings.window_bins[side, window], room)
         if within < 0.0 and until <= end:
-            within = total + _sum_steps(value, price_bin, direction, done + 1, until)
-        if window < len(window_bins):
-            total += _sum_steps(value, price_bin, direction, done + 1, end)
-            done = max(done, end)
-            sums[window] = total * scale
+            within = total + _sum_steps(value, side, price_bin, done + 1, until)
+        total += _sum_steps(value, side, price_bin, done + 1, end)
+        done = max(done, end)
+        sums[side, bar, window] = total * scale
+    if within < 0.0:
+        within = total + _sum_steps(value, side, price_bin, done + 1, until)
     return within
 
 
 @compiled
-def _sum_steps(
-    value: Float64Array1D, price_bin: int, direction: int, first: int, last: int
-) -> float:
-    """Return the sum from `first` to `last` steps away from the price, both included."""
-    if direction > 0:
-        return _sum_between(value, price_bin + first, price_bin + last)
-    return _sum_between(value, price_bin - last, price_bin - first)
-
-
-@compiled
 def _find_tiers(
-    value: Float64Array1D,
+    value: Float64Array2D,
+    side: int,
     scale: float,
     threshold: float,
     price_bin: int,
-    direction: int,
-    side: int,
     settings: MeasureSettings,
-    tiers: Float64Array2D,
+    marks: NDArray[np.uint8],
+    tiers: NDArray[np.float32],
+    bar: int,
 ) -> None:
-    """Fill the ladder of one side, nearest first; `threshold` is in stored units."""
-    room = len(value) - 1 - price_bin if direction > 0 else price_bin
+    """Fill the nearest tiers: runs of bins of at least `threshold`, thin stretches bridged."""
+    direction = 1 if side == 0 else -1
+    room = value.shape[1] - 1 - price_bin if side == 0 else price_bin
     stop = min(settings.reach_bins[side], room)
+    lowest = price_bin + 1 if side == 0 else price_bin - stop
     half = np.exp(0.5 * settings.bin_width)
+    kept = tiers.shape[2]
     found = 0
-    first = 0
-    last = 0
-    peak = 0
+    first = last = peak = -1
+    peak_value = 0.0
     inside = 0.0
     pending = 0.0
+    marked = -1
     step = 0
     while step < stop:
-        step += 1
-        if first == 0 and step % _BLOCK == 1:
-            step += _thin_steps(value, threshold, price_bin, direction, step, stop)
-            if step > stop:
-                return
-        here = value[price_bin + direction * step]
-        if here >= threshold:
-            if first == 0:
-                first = step
-                peak = step
+        place = step if side == 0 else stop - 1 - step
+        if place >> _STRETCH_BITS != marked:
+            marked = place >> _STRETCH_BITS
+            _mark_dense(value, side, lowest, stop, threshold, marks, marked)
+        # Whole stretches without a dense bin are left out.
+        if first < 0 and marks[_STRETCH] == 0:
+            step += (
+                (place & (_STRETCH - 1)) + 1 if side == 1 else _STRETCH - (place & (_STRETCH - 1))
+            )
+            continue
+        here = value[side, lowest + place]
+        if marks[place & (_STRETCH - 1)]:
+            if first < 0:
+                first = peak = step
+                peak_value = here
                 inside = 0.0
                 pending = 0.0
             inside += pending + here
             pending = 0.0
             last = step
-            if here > value[price_bin + direction * peak]:
+            if here > peak_value:
                 peak = step
-        elif first:
+                peak_value = here
+        elif first >= 0:
             pending += here
-        if first and (step - last > settings.gap_bins or step == stop):
-            near = settings.bin_prices[price_bin + direction * first]
-            far = settings.bin_prices[price_bin + direction * last]
-            tiers[found, _LOWER] = min(near, far) / half
-            tiers[found, _UPPER] = max(near, far) * half
-            tiers[found, _PEAK] = settings.bin_prices[price_bin + direction * peak]
-            tiers[found, _NOTIONAL] = inside * scale
+        if first >= 0 and (step - last > settings.gap_bins or step == stop - 1):
+            near = settings.bin_prices[price_bin + direction * (first + 1)]
+            far = settings.bin_prices[price_bin + direction * (last + 1)]
+            tiers[side, bar, found, _LOWER] = min(near, far) / half
+            tiers[side, bar, found, _UPPER] = max(near, far) * half
+            tiers[side, bar, found, _PEAK] = settings.bin_prices[price_bin + direction * (peak + 1)]
+            tiers[side, bar, found, _NOTIONAL] = inside * scale
             found += 1
-            first = 0
-            if found == len(tiers):
+            first = -1
+            if found == kept:
                 return
+        step += 1
 
 
 @compiled
-def _thin_steps(
-    value: Float64Array1D, threshold: float, price_bin: int, direction: int, step: int, stop: int
-) -> int:
-    """Return how many steps from `step` on may be left out because all of them are thin.
+def _mark_dense(
+    value: Float64Array2D,
+    side: int,
+    lowest: int,
+    stop: int,
+    threshold: float,
+    marks: NDArray[np.uint8],
+    stretch: int,
+) -> None:
+    """Mark the dense bins of a stretch, a byte each, and whether there is any behind them.
 
-    Whole blocks are compared at once, which is several times quicker than bin by bin.
+    The processor compares many at once, where a loop that looks at each would wait.
     """
-    skipped = 0
-    while step + skipped + _BLOCK - 1 <= stop:
-        near = price_bin + direction * (step + skipped)
-        lowest = near if direction > 0 else near - _BLOCK + 1
-        block = value[lowest : lowest + _BLOCK]
-        dense = 0
-        for place in range(_BLOCK):
-            dense += block[place] >= threshold
-        if dense > 0:
-            return skipped
-        skipped += _BLOCK
-    return skipped
+    begin = stretch * _STRETCH
+    count = min(_STRETCH, stop - begin)
+    first = np.uint64(lowest + begin)
+    for place in range(np.uint64(count)):
+        marks[place] = value[side, first + place] >= threshold
+    dense = 0
+    for place in range(np.uint64(count)):
+        dense |= marks[place]
+    marks[_STRETCH] = dense
+
+
+def working_marks() -> NDArray[np.uint8]:
+    """Return the working memory that `measure` needs."""
+    return np.zeros(_STRETCH + 1, np.uint8)

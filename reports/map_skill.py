@@ -15,10 +15,10 @@ from typing import Final
 
 import numpy as np
 
-from ..datasets.calibration import LOST, PRINTED, Target, lost_open_interest
+from ..datasets.calibration import LOST, PRINTED, Target
 from ..datasets.errors import InputError
 from ..datasets.map_features import MapFeatures
-from ..datasets.naming import DAY_US
+from ..datasets.naming import DAY_US, HOUR_US
 from ..datasets.panel import Float64Array1D, Int64Array1D, Panel, periods
 from .rank_statistics import (
     DEFAULT_DRAWS,
@@ -114,7 +114,8 @@ def map_skill(
     features : MapFeatures
         Over the same bars.
     period_us : int
-        Over which sums are compared, microseconds; at least as long as the prints' own bars.
+        Over which sums are compared, microseconds; at least as long as the prints' own bars, or as the
+        time between observations of open interest.
     rng : numpy.random.Generator
         Draws the days of the intervals.
     start_us : int, optional
@@ -127,13 +128,11 @@ def map_skill(
     Raises
     ------
     InputError
-        If nothing can be compared.
+        If nothing can be compared, or the period is not a whole number of bars.
     """
     table = period_table(panel, features, period_us, against=against)
-    known = np.isfinite(np.stack([v for v in table.values() if v.ndim == 1])).all(axis=0)
-    if start_us is not None:
-        known &= table["start_us"] >= start_us
-    considered = len(known) if start_us is None else int((table["start_us"] >= start_us).sum())
+    asked = table["start_us"] >= (-np.inf if start_us is None else start_us)
+    known = asked & np.isfinite(np.stack(list(table.values()))).all(axis=0)
     if known.sum() < 3:
         raise InputError(
             f"no {against} to compare the map with: fewer than 3 periods have all of it"
@@ -150,7 +149,7 @@ def map_skill(
         period_us=period_us,
         periods=int(known.sum()),
         days=days,
-        dropped=considered - int(known.sum()),
+        dropped=int(asked.sum() - known.sum()),
         short=sides[0],
         long=sides[1],
     )
@@ -162,50 +161,94 @@ def period_table(
     """Return what is compared, one row a period: predicted, happened, and the naive predictors.
 
     Columns are named ``predicted_short``, ``happened_short``, ``short: <predictor>`` and the like;
-    ``start_us`` is the period's start. Unknown is NaN. Every predictor uses the period's own prices and
-    volume (that is the question: given how price moved, where were the liquidations?) and the open
-    interest known at its start.
+    ``start_us`` is the period's start. Unknown is NaN, and so is a period of which bars are missing.
+
+    Raises
+    ------
+    InputError
+        If the period is not a whole number of bars.
     """
-    ends_us, period = periods(panel, period_us)
-    count = len(ends_us)
-    first = np.searchsorted(period, np.arange(count))
-
-    def total(column: Float64Array1D) -> Float64Array1D:
-        return np.bincount(period, column, count)
-
-    high = np.maximum.reduceat(panel.high, first)
-    low = np.minimum.reduceat(panel.low, first)
-    start_price = np.where(first > 0, panel.close[np.maximum(first - 1, 0)], panel.open[0])
-    before = np.where(first > 0, panel.oi_base[np.maximum(first - 1, 0)], np.nan) * start_price
-    step = np.log(panel.close / np.concatenate([panel.open[:1], panel.close[:-1]]))
-    volume = total(panel.quote_volume)
-    table = {"start_us": (ends_us - period_us).astype(np.float64)}
-    happened = [total(column) for column in _happened(panel, against)]
-    for k, (side, sign) in enumerate((("short", 1.0), ("long", -1.0))):
-        move = np.log(high / start_price) if sign > 0 else np.log(start_price / low)
-        predicted = (
-            features.predicted_short_liquidations
-            if sign > 0
-            else features.predicted_long_liquidations
+    if period_us % panel.bar_us:
+        raise InputError(
+            f"a period of {period_us / HOUR_US:g} hours is not a whole number of {panel.timeframe} "
+            "bars: choose a longer one"
         )
-        table[f"predicted_{side}"] = total(predicted)
-        table[f"happened_{side}"] = happened[k]
-        table[f"{side}: {RANGE}"] = np.log(high / low) * before
-        table[f"{side}: {VOLUME}"] = volume * total(np.abs(step))
-        table[f"{side}: {YESTERDAY}"] = _past_day(happened[k], ends_us, period_us)
-        table[f"{side}: {MOVE}"] = np.maximum(move, 0.0) * before
-        table[f"{side}: {SIDE_VOLUME}"] = volume * total(np.maximum(sign * step, 0.0))
+    ends_us, period = periods(panel, period_us)
+    whole = np.bincount(period) == period_us // panel.bar_us
+    happened = _happened(panel, period, against=against)
+    predicted = (features.predicted_short_liquidations, features.predicted_long_liquidations)
+    table = {"start_us": (ends_us - period_us).astype(np.float64)}
+    for k, side in enumerate(("short", "long")):
+        table[f"predicted_{side}"] = _sums(period, predicted[k])
+        table[f"happened_{side}"] = np.where(whole, happened[k], np.nan)
+        past = _past_day(table[f"happened_{side}"], ends_us, period_us)
+        table[f"{side}: {YESTERDAY}"] = past
     if against == LOST:
         both = table["predicted_short"] + table["predicted_long"]
         table["predicted_short"] = table["predicted_long"] = both
-    return table
+    return table | naive_predictors(panel, period_us)
 
 
-def _happened(panel: Panel, against: Target) -> tuple[Float64Array1D, Float64Array1D]:
+def naive_predictors(panel: Panel, period_us: int) -> dict[str, Float64Array1D]:
+    """Return the predictors that need neither a map nor prints, by side, one row a period.
+
+    Each uses the period's own prices and volume (that is the question: given how price moved, where were
+    the liquidations?) and the open interest known at its start. A path is the sum of the moves from close
+    to close; where a period is a single bar, its range (and for a side its furthest move).
+    """
+    _, period = periods(panel, period_us)
+    first = np.flatnonzero(np.diff(period, prepend=-1))
+    high = np.maximum.reduceat(panel.high, first)
+    low = np.minimum.reduceat(panel.low, first)
+    # What is known before the first period: no open interest, and the price at which it opens.
+    last_before = np.maximum(first - 1, 0)
+    start_price = np.where(first > 0, panel.close[last_before], panel.open[0])
+    before = np.where(first > 0, panel.oi_base[last_before], np.nan) * start_price
+    step = np.diff(np.log(panel.close), prepend=np.log(panel.open[0]))
+    volume = _sums(period, panel.quote_volume)
+    single = period_us == panel.bar_us
+    out = {}
+    for side, sign in (("short", 1.0), ("long", -1.0)):
+        reached = high if sign > 0 else low
+        move = np.maximum(sign * np.log(reached / start_price), 0.0)
+        path = np.log(high / low) if single else _sums(period, np.abs(step))
+        side_path = move if single else _sums(period, np.maximum(sign * step, 0.0))
+        out[f"{side}: {RANGE}"] = np.log(high / low) * before
+        out[f"{side}: {VOLUME}"] = volume * path
+        out[f"{side}: {MOVE}"] = move * before
+        out[f"{side}: {SIDE_VOLUME}"] = volume * side_path
+    return out
+
+
+def _sums(period: Int64Array1D, column: Float64Array1D) -> Float64Array1D:
+    return np.bincount(period, column).astype(np.float64)
+
+
+def _happened(
+    panel: Panel, period: Int64Array1D, *, against: Target
+) -> tuple[Float64Array1D, Float64Array1D]:
+    """Return what happened in each period to shorts and longs, NaN where not all of it is known."""
     if against == PRINTED:
-        return panel.short_liquidations, panel.long_liquidations
-    lost = lost_open_interest(panel)
+        return _sums(period, panel.short_liquidations), _sums(period, panel.long_liquidations)
+    lost = _lost_in_period(panel, period)
     return lost, lost
+
+
+def _lost_in_period(panel: Panel, period: Int64Array1D) -> Float64Array1D:
+    """Return by how much open interest was lower at a period's last observation than before, quote.
+
+    The net fall, not the sum of the falls between observations: open interest flickers all the time, and
+    that sum follows the range whatever is liquidated. NaN where nothing was observed in the period.
+    """
+    count = int(period[-1]) + 1
+    at = np.flatnonzero(panel.oi_observed)
+    last = np.full(count, -1)
+    last[period[at]] = at  # of repeated indices the last one counts
+    seen = np.flatnonzero(last >= 0)
+    level, price = panel.oi_base[last[seen]], panel.close[last[seen]]
+    lost = np.full(count, np.nan)
+    lost[seen[1:]] = np.maximum(-np.diff(level), 0.0) * price[1:]
+    return lost
 
 
 def _past_day(happened: Float64Array1D, ends_us: Int64Array1D, period_us: int) -> Float64Array1D:

@@ -5,11 +5,11 @@ Everything in row t was known at the close of bar t.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from ..datasets.map_features import MapFeatures
+from ..datasets.map_features import Float64Array2D, MapFeatures
 from ..datasets.panel import Float64Array1D, Panel
 from .indicators import average_true_range, thrust
 from .parameters import TierBreakoutParameters
@@ -21,7 +21,7 @@ class Signals(NamedTuple):
     """What the rules read of each bar, as arrays over all bars.
 
     `tiers` has shape (n, 2, K, 5): side (shorts above first), tier (nearest first), and lower, upper,
-    peak, notional, fuel.
+    peak, notional, fuel. `most_fuel` has shape (n, 2): the largest of a side's tiers, -1 without any.
     """
 
     close: Float64Array1D
@@ -32,6 +32,23 @@ class Signals(NamedTuple):
     funding_rate: Float64Array1D
     imbalance: Float64Array1D
     tiers: np.ndarray[tuple[int, int, int, int], np.dtype[np.float64]]
+    most_fuel: Float64Array2D
+
+
+class Ladders(NamedTuple):
+    """The part of `Signals` that no parameter changes: `imbalance` has shape (windows, n)."""
+
+    imbalance: Float64Array2D
+    tiers: np.ndarray[tuple[int, int, int, int], np.dtype[np.float64]]
+    most_fuel: Float64Array2D
+
+    def slice(self, start: int, stop: int) -> Self:
+        """Return bars `start` to `stop` (exclusive) as views."""
+        return self._replace(
+            imbalance=self.imbalance[:, start:stop],
+            tiers=self.tiers[start:stop],
+            most_fuel=self.most_fuel[start:stop],
+        )
 
 
 class Row(NamedTuple):
@@ -48,20 +65,51 @@ class Row(NamedTuple):
     tiers: np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
 
 
-def signals_of(panel: Panel, features: MapFeatures, parameters: TierBreakoutParameters) -> Signals:
+def ladders_of(features: MapFeatures) -> Ladders:
+    """Return the map's tiers and imbalances as the rules read them."""
+    tiers = np.stack(
+        [
+            np.stack(
+                [side.lower, side.upper, side.peak, side.notional, side.fuel],
+                axis=2,
+                dtype=np.float64,
+            )
+            for side in (features.above, features.below)
+        ],
+        axis=1,
+    )
+    return Ladders(
+        imbalance=np.ascontiguousarray(features.imbalance.T, dtype=np.float64),
+        tiers=np.ascontiguousarray(tiers),
+        most_fuel=np.fmax.reduce(tiers[:, :, :, FUEL], axis=2, initial=-1.0),
+    )
+
+
+def signals_of(
+    panel: Panel,
+    features: MapFeatures,
+    parameters: TierBreakoutParameters,
+    ladders: Ladders | None = None,
+) -> Signals:
     """Return what the rules read, over all bars of a panel.
+
+    Parameters
+    ----------
+    panel : Panel
+    features : MapFeatures
+        Over the same bars.
+    parameters : TierBreakoutParameters
+    ladders : Ladders, optional
+        `ladders_of` the same features, for who calls this often.
 
     Raises
     ------
     InputError
         If the map was not measured within `imbalance_window`.
     """
-    atr = average_true_range(panel.high, panel.low, panel.close, parameters.atr_bars)
     window = features.window_index(parameters.imbalance_window)
-    ladders = [
-        np.stack([side.lower, side.upper, side.peak, side.notional, side.fuel], axis=2)
-        for side in (features.above, features.below)
-    ]
+    known = ladders_of(features) if ladders is None else ladders
+    atr = average_true_range(panel.high, panel.low, panel.close, parameters.atr_bars)
     return Signals(
         close=panel.close,
         high=panel.high,
@@ -69,8 +117,9 @@ def signals_of(panel: Panel, features: MapFeatures, parameters: TierBreakoutPara
         atr=atr,
         thrust=thrust(panel.close, atr, parameters.thrust_bars),
         funding_rate=panel.funding_rate,
-        imbalance=np.ascontiguousarray(features.imbalance[:, window]),
-        tiers=np.ascontiguousarray(np.stack(ladders, axis=1)),
+        imbalance=known.imbalance[window],
+        tiers=known.tiers,
+        most_fuel=known.most_fuel,
     )
 
 

@@ -154,14 +154,14 @@ def test_the_test_above_covers_all_parameters() -> None:
 
 
 def test_larger_prices_scale_nothing_but_prices() -> None:
-    """The same market at ten times the price and a tenth of the lot gives the same money."""
+    """The same market at sixteen times the price, and lots that much smaller, gives the same money."""
     panel, features = market(0)
-    scaled = {n: getattr(panel, n) * 10.0 for n in ("open", "high", "low", "close")}
-    dear = replace(panel, **scaled, volume=panel.volume / 10.0, oi_base=panel.oi_base / 10.0)
+    scaled = {n: getattr(panel, n) * 16.0 for n in ("open", "high", "low", "close")}
+    dear = replace(panel, **scaled, volume=panel.volume / 16.0, oi_base=panel.oi_base / 16.0)
     ladders = {
         side: replace(
             getattr(features, side),
-            **{e: getattr(getattr(features, side), e) * 10.0 for e in ("lower", "upper", "peak")},
+            **{e: getattr(getattr(features, side), e) * 16.0 for e in ("lower", "upper", "peak")},
         )
         for side in ("above", "below")
     }
@@ -169,7 +169,7 @@ def test_larger_prices_scale_nothing_but_prices() -> None:
     theirs = run_backtest(
         dear,
         replace(features, **ladders),
-        instrument=replace(CONTRACT, lot=CONTRACT.lot / 10.0),
+        instrument=replace(CONTRACT, lot=CONTRACT.lot / 16.0),
         parameters=BUSY,
     )
     assert theirs.trades["net_pnl"].to_numpy() == pytest.approx(
