@@ -28,7 +28,10 @@ from .page_tables import (
 )
 from .run_record import REPORT_FILE, RunRecord, read_run
 
-_CHARTS: Final = ("price", "imbalance", "equity", "drawdown", "funding", "open_interest")
+_CHARTS: Final = (
+    *("price", "imbalance", "equity", "drawdown", "funding", "open_interest"),
+    *("books", "shorts", "longs", "mix"),
+)
 _STRENGTHS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -97,6 +100,7 @@ def _render(record: RunRecord) -> str:
         charts={name: Markup(divs.get(name, "")) for name in _CHARTS},  # as above
         bars_json=Markup(_script_json(charts.data)),  # escaped by `_script_json`
         legend=_legend(charts),
+        check=about["map"].get("check"),  # runs of an early version have none
         window=f"{about['window']:.0%}",
         prominent=[*about["map"]["notes"], *_missing(record)],
         basis=_basis(about),

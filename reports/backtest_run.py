@@ -19,6 +19,7 @@ from ..datasets.panel import Panel
 from ..strategies.backtest import run_backtest
 from ..strategies.parameters import CostParameters, TierBreakoutParameters, parameter_rows
 from .backtest_report import write_report
+from .map_check import check_of
 from .performance import summarise, verdict
 from .run_record import bars_table, write_run
 
@@ -93,6 +94,7 @@ def run_and_record(
             "model": liquidation_map.model,
             "notes": list(liquidation_map.notes),
             "parameters": map_rows(liquidation_map.parameters),
+            "check": check_of(panel, liquidation_map),
         },
         "parameters": parameter_rows(parameters),
         "costs": parameter_rows(costs),

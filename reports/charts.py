@@ -13,29 +13,23 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from bokeh.models import (
-    BoxZoomTool,
     ColumnDataSource,
-    CrosshairTool,
-    DatetimeTickFormatter,
     HoverTool,
     LinearColorMapper,
     NumeralTickFormatter,
-    PanTool,
     Range1d,
-    ResetTool,
     Span,
-    WheelZoomTool,
 )
-from bokeh.plotting import figure
 
 from ..datasets.panel import Float64Array1D
 from .formatting import price_places
 from .heatmap import HeatmapImage, heatmap_image
+from .map_check import check_figures
 from .packing import PRICES, overview, packed_columns
 from .performance import buy_and_hold_costs
 from .run_record import RunRecord
+from .time_axis import Shared, milliseconds, time_figure
 
 INK: Final = "#1d2530"
 PAPER: Final = "#ffffff"
@@ -57,7 +51,7 @@ class Charts:
     ----------
     figures : dict of str to figure
         ``price``, ``imbalance``, ``equity``, ``drawdown``, and ``funding``, ``open_interest`` where
-        there is any.
+        there is any; those of `check_figures`.
     data : dict
         Packed bars and the scale to unpack them with, for ``page.js``.
     heatmap : HeatmapImage or None
@@ -68,17 +62,6 @@ class Charts:
     heatmap: HeatmapImage | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shared:
-    """What all charts of a page have in common."""
-
-    source: ColumnDataSource
-    time: Range1d
-    cursor: Span
-    price_format: str
-    axis_format: str
-
-
 def build_charts(record: RunRecord) -> Charts:
     """Return the charts of a run."""
     when = milliseconds(record.bars["ts"].to_pandas())
@@ -86,7 +69,7 @@ def build_charts(record: RunRecord) -> Charts:
     columns = _columns(record)
     source = ColumnDataSource(overview(columns, when, step=step, drawn=_DRAWN), name="bars")
     places = price_places(record.about["instrument"]["tick"], float(columns["high"].max()))
-    shared = _Shared(
+    shared = Shared(
         source=source,
         time=_time_range(float(when[0]), float(when[-1] + step), step),
         cursor=Span(dimension="height", line_color=NEUTRAL, line_alpha=0.6),
@@ -107,6 +90,7 @@ def build_charts(record: RunRecord) -> Charts:
         figures["open_interest"] = _line(
             "oi_base", shared, height=150, label="OI (coins)", places="0.[00]a"
         )
+    figures |= check_figures(record, shared)
     data = {
         "step": step,
         "cash": record.about["summary"]["cash"],
@@ -119,13 +103,6 @@ def _time_range(start: float, end: float, step: float) -> Range1d:
     """Return the span of all charts, which neither drag nor wheel can leave or shrink to nothing."""
     shortest = min(_SHORTEST_BARS * step, end - start)
     return Range1d(start, end, bounds=(start, end), min_interval=shortest, name="time")
-
-
-def milliseconds(moments: pd.Series[Any]) -> Float64Array1D:
-    """Return moments in UTC milliseconds, as browsers count."""
-    plain = moments.dt.tz_localize(None).to_numpy()
-    counted: Float64Array1D = plain.astype("datetime64[ms]").astype(np.float64)
-    return counted
 
 
 def _columns(record: RunRecord) -> dict[str, Float64Array1D]:
@@ -152,50 +129,15 @@ def _columns(record: RunRecord) -> dict[str, Float64Array1D]:
     }
 
 
-def _figure(shared: _Shared, *, height: int, label: str, name: str, **options: Any) -> Any:
-    # Without the key, a wheel that scrolls the page would zoom whatever it passes.
-    wheel = WheelZoomTool(dimensions="width", modifiers={"ctrl": True})
-    pan, box = PanTool(dimensions="width"), BoxZoomTool(dimensions="width")
-    plot = figure(
-        x_range=shared.time,
-        height=height,
-        sizing_mode="stretch_width",
-        x_axis_type="datetime",
-        toolbar_location="above" if name == "price" else None,
-        tools=[pan, box, wheel, ResetTool(), CrosshairTool(overlay=shared.cursor)],
-        active_drag=pan,
-        active_scroll=wheel,
-        name=name,
-        min_border_left=84,
-        min_border_right=12,
-        output_backend="canvas",
-        **options,
-    )
-    plot.toolbar.logo = None
-    plot.yaxis.axis_label = label
-    plot.xaxis.axis_label = "UTC"
-    plot.xaxis.axis_label_standoff = 0
-    plot.xaxis.formatter = DatetimeTickFormatter(
-        minutes="%d %b %H:%M", hourmin="%d %b %H:%M", hours="%d %b %H:%M", days="%d %b %Y",
-        months="%b %Y", years="%Y",
-    )  # fmt: skip
-    plot.xaxis.ticker.desired_num_ticks = 6
-    plot.background_fill_color = None
-    plot.border_fill_color = None
-    plot.outline_line_color = None
-    plot.grid.grid_line_alpha = 0.35
-    return plot
-
-
 def _price(
     record: RunRecord,
-    shared: _Shared,
+    shared: Shared,
     heatmap: HeatmapImage | None,
     columns: dict[str, Float64Array1D],
 ) -> Any:
     low, high = float(columns["low"].min()), float(columns["high"].max())
     margin = 0.06 * (high - low) or 0.01 * high
-    plot = _figure(
+    plot = time_figure(
         shared,
         height=480,
         label="Price (quote per coin)",
@@ -224,7 +166,7 @@ def _price(
     return plot
 
 
-def _candles(plot: Any, shared: _Shared) -> Any:
+def _candles(plot: Any, shared: Shared) -> Any:
     """Draw candles in ink, hollow where price rose: they stand out from both hues of the map."""
     fill = LinearColorMapper(palette=[INK, PAPER], low=0.0, high=1.0, name="candles")
     plot.segment("mid", "high", "mid", "low", source=shared.source, line_color=INK, name="ink")
@@ -306,11 +248,11 @@ def _trade_columns(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _imbalance(shared: _Shared) -> Any:
+def _imbalance(shared: Shared) -> Any:
     values = np.asarray(shared.source.data["imbalance"])
     finite = values[np.isfinite(values)]
     low, high = (finite.min() / 1.2, finite.max() * 1.2) if len(finite) else (0.1, 10.0)
-    plot = _figure(
+    plot = time_figure(
         shared,
         height=180,
         label="Imbalance (ratio)",
@@ -329,7 +271,7 @@ def _imbalance(shared: _Shared) -> Any:
     return plot
 
 
-def _equity(shared: _Shared) -> Any:
+def _equity(shared: Shared) -> Any:
     plot = _line(
         "equity", shared, height=240, label="Equity (quote)", legend="strategy, after costs"
     )
@@ -356,7 +298,7 @@ def _equity(shared: _Shared) -> Any:
 
 def _line(
     column: str,
-    shared: _Shared,
+    shared: Shared,
     *,
     height: int,
     label: str,
@@ -364,7 +306,7 @@ def _line(
     places: str = "0,0.[00]",
     legend: str | None = None,
 ) -> Any:
-    plot = _figure(shared, height=height, label=label, name=column)
+    plot = time_figure(shared, height=height, label=label, name=column)
     if area:
         plot.varea("mid", 0.0, column, source=shared.source, fill_color=LOST, fill_alpha=0.25)
     named = {"legend_label": legend} if legend else {}

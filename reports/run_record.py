@@ -218,6 +218,10 @@ def bars_table(panel: Panel, liquidation_map: LiquidationMap, window: float) -> 
             "imbalance": features.imbalance[:, features.window_index(window)],
             "predicted_short": features.predicted_short_liquidations,
             "predicted_long": features.predicted_long_liquidations,
+            "printed_short": panel.short_liquidations,
+            "printed_long": panel.long_liquidations,
+            "book_short": features.book_short,
+            "book_long": features.book_long,
         }
     )
 
