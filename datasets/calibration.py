@@ -197,19 +197,18 @@ def with_calibration(
 
 
 def _target(panel: Panel, parameters: CalibrationParameters) -> _Target:
-    printed = np.stack([panel.short_liquidations, panel.long_liquidations])
-    name: Target = PRINTED
-    longest = _longest_print_us(panel)
-    if not panel.sources.get("liquidations") and not np.isfinite(printed).any():
-        name = LOST
-        lost = lost_open_interest(panel)
-        printed = np.stack([lost, lost])
-        longest = DAY_US
-    period_us = max(int(parameters.period_hours * HOUR_US), panel.bar_us, longest)
+    printed = [panel.short_liquidations, panel.long_liquidations]
+    known = bool(panel.sources.get("liquidations")) or np.isfinite(printed).any()
+    shortest = max(int(parameters.period_hours * HOUR_US), panel.bar_us)
+    period_us = max(shortest, _longest_print_us(panel) if known else DAY_US)
     ends_us, period_of_bar = periods(panel, period_us)
-    count = len(ends_us)
-    value = np.stack([np.bincount(period_of_bar, s, count).astype(np.float64) for s in printed])
-    return _Target(name, value, ends_us, period_of_bar, period_us)
+    name: Target = PRINTED if known else LOST
+    if known:
+        count = len(ends_us)
+        value = np.stack([np.bincount(period_of_bar, side, count) for side in printed])
+    else:
+        value = np.stack([lost_open_interest(panel, period_of_bar)] * 2)
+    return _Target(name, value.astype(np.float64), ends_us, period_of_bar, period_us)
 
 
 def _longest_print_us(panel: Panel) -> int:
@@ -219,17 +218,25 @@ def _longest_print_us(panel: Panel) -> int:
     return max((timeframe_us(timeframe) for timeframe in summed), default=0)
 
 
-def lost_open_interest(panel: Panel) -> Float64Array1D:
-    """Return the open interest that disappeared by each bar, quote, shape (n,).
+def lost_open_interest(panel: Panel, period_of_bar: Int64Array1D) -> Float64Array1D:
+    """Return by how much open interest was lower at a period's last observation than before, quote.
 
-    0 between observations, NaN before the second.
+    The net fall, not the sum of the falls between observations: open interest flickers all the time, and
+    that sum follows the range whatever is liquidated. NaN where nothing was observed in the period.
+
+    Parameters
+    ----------
+    panel : Panel
+    period_of_bar : ndarray of int64, shape (n,)
+        As of `periods`.
     """
-    level = np.where(panel.oi_observed, panel.oi_base, np.nan)
-    lost = np.full(len(panel), np.nan)
     at = np.flatnonzero(panel.oi_observed)
-    if len(at) > 1:
-        lost[at[0] + 1 :] = 0.0
-        lost[at[1:]] = np.maximum(-np.diff(level[at]), 0.0) * panel.close[at[1:]]
+    last = np.full(int(period_of_bar[-1]) + 1, -1)
+    last[period_of_bar[at]] = at  # of repeated indices the last one counts
+    seen = np.flatnonzero(last >= 0)
+    level, price = panel.oi_base[last[seen]], panel.close[last[seen]]
+    lost = np.full(len(last), np.nan)
+    lost[seen[1:]] = np.maximum(-np.diff(level), 0.0) * price[1:]
     return lost
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from ..datasets.calibration import LOST, PRINTED, Target
+from ..datasets.calibration import LOST, PRINTED, Target, lost_open_interest
 from ..datasets.errors import InputError
 from ..datasets.map_features import MapFeatures
 from ..datasets.naming import DAY_US, HOUR_US
@@ -230,25 +230,8 @@ def _happened(
     """Return what happened in each period to shorts and longs, NaN where not all of it is known."""
     if against == PRINTED:
         return _sums(period, panel.short_liquidations), _sums(period, panel.long_liquidations)
-    lost = _lost_in_period(panel, period)
+    lost = lost_open_interest(panel, period)
     return lost, lost
-
-
-def _lost_in_period(panel: Panel, period: Int64Array1D) -> Float64Array1D:
-    """Return by how much open interest was lower at a period's last observation than before, quote.
-
-    The net fall, not the sum of the falls between observations: open interest flickers all the time, and
-    that sum follows the range whatever is liquidated. NaN where nothing was observed in the period.
-    """
-    count = int(period[-1]) + 1
-    at = np.flatnonzero(panel.oi_observed)
-    last = np.full(count, -1)
-    last[period[at]] = at  # of repeated indices the last one counts
-    seen = np.flatnonzero(last >= 0)
-    level, price = panel.oi_base[last[seen]], panel.close[last[seen]]
-    lost = np.full(count, np.nan)
-    lost[seen[1:]] = np.maximum(-np.diff(level), 0.0) * price[1:]
-    return lost
 
 
 def _past_day(happened: Float64Array1D, ends_us: Int64Array1D, period_us: int) -> Float64Array1D:

@@ -71,7 +71,7 @@ def test_a_fitted_map_is_checked_in_full(tmp_path: Path) -> None:
     page = unescape(render_report(record))
     assert check["sentences"][0] in page
     assert "Reconciliation" in page
-    source = charts.figures["shorts"].select_one({"type": "GlyphRenderer"}).data_source.data
+    source = charts.figures["shorts"].renderers[0].data_source.data
     by_day = np.add.reduceat(
         built.features.predicted_short_liquidations,
         np.flatnonzero(np.r_[True, np.diff(panel.ts // 86_400_000_000) > 0]),

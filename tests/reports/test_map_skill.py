@@ -12,7 +12,7 @@ from liqtiers.datasets.instruments import instrument_for
 from liqtiers.datasets.liquidation_map import build_map
 from liqtiers.datasets.map_features import MapFeatures
 from liqtiers.datasets.naming import DAY_US, HOUR_US
-from liqtiers.datasets.panel import Panel
+from liqtiers.datasets.panel import Panel, column_names
 from liqtiers.reports.map_skill import (
     HARD,
     MINIMUM_DAYS,
@@ -106,6 +106,34 @@ def test_predictors_by_hand() -> None:
     assert table["start_us"][k] == panel.ts[4 * k]
 
 
+def test_a_period_of_one_bar_has_its_range_for_a_path() -> None:
+    """Where no finer bars are there, the close-to-close step of one bar would be no path."""
+    panel, features = market(3)
+    table = period_table(panel, features, panel.bar_us)
+    k, volume = 7, panel.quote_volume[7]
+    furthest = max(np.log(panel.high[k] / panel.close[k - 1]), 0.0)
+    assert table[f"short: {VOLUME}"][k] == pytest.approx(
+        volume * np.log(panel.high[k] / panel.low[k])
+    )
+    assert table[f"short: {SIDE_VOLUME}"][k] == pytest.approx(volume * furthest)
+
+
+def test_a_period_with_missing_bars_is_left_out() -> None:
+    """What happened in an hour that was only partly seen is unknown, and so is the day after it."""
+    panel, features = market(6)
+    panel = printed(panel, panel.volume, panel.volume)
+    kept = np.flatnonzero(np.arange(len(panel)) != 4 * 60 + 1)
+    columns = {name: getattr(panel, name)[kept] for name in column_names()}
+    holed = replace(panel, **columns)
+    table = period_table(holed, build_map(holed, INSTRUMENT, snapshots=1).features, HOUR_US)
+    unknown = np.flatnonzero(np.isnan(table["happened_short"]))
+    assert unknown.tolist() == [60]
+    assert np.isnan(table[f"short: {YESTERDAY}"][61:85]).all()
+    assert np.isfinite(table[f"short: {YESTERDAY}"][[59, 60, 85]]).all()
+    with pytest.raises(InputError, match="whole number"):
+        period_table(panel, features, HOUR_US + 1)
+
+
 @pytest.mark.parametrize("cut", [97, 400, 611])
 def test_the_future_changes_no_row(cut: int) -> None:
     """Truncation: rows of periods that had ended before the cut are the same to the last bit."""
@@ -128,6 +156,22 @@ def test_lost_open_interest_can_be_the_target() -> None:
     assert skill.short.rank.value == skill.long.rank.value
     with pytest.raises(InputError, match="no printed liquidations"):
         map_skill(panel, features, period_us=HOUR_US, rng=np.random.default_rng(1))
+
+
+def test_lost_open_interest_is_the_net_fall_over_a_period() -> None:
+    """Down 30, up 20 and down 5 within an hour is a fall of 15; where nobody looked it is unknown."""
+    panel, features = market(1)
+    level = np.full(len(panel), 1_000.0)
+    level[4:8] = (970.0, 990.0, 990.0, 985.0)
+    level[8:12] = 1_100.0
+    seen = np.arange(len(panel)) < 16
+    panel = replace(panel, oi_base=level, oi_observed=seen)
+    lost = period_table(panel, features, HOUR_US, against=LOST)["happened_short"]
+    assert np.isnan(lost[0])
+    assert lost[1] == pytest.approx(15.0 * panel.close[7])
+    assert lost[2] == 0.0
+    assert lost[3] == pytest.approx(100.0 * panel.close[15])
+    assert np.isnan(lost[4:]).all()
 
 
 def test_too_little_data_is_a_sentence_of_its_own() -> None:

@@ -9,8 +9,12 @@ rebuilt on the same bars. The last line is one JSON object:
 - ``rank_<side>``, ``partial_<side>`` (after range x open interest, volume x path and yesterday's),
   ``partial_move_<side>`` (after "move to that side x open interest", the strongest predictor without
   volume or map), ``partial_hard_<side>`` (after all five), ``naive_rank_<side>`` (of that move) and
-  ``naive_<name>_<side>``, ``best_recipe_*``, ``prior_*`` (the map without its fit), ``days``.
+  ``naive_<name>_<side>``, ``prior_*`` (the map without its fit), ``days``.
+- ``best_recipe_*``: the best public recipe's, figure by figure; ``beyond_recipes_<side>``: what remains
+  of ours after all recipes together.
 - ``oi_*``: against the open interest that disappeared.
+
+A window whose files or rows are missing for the coin gives nulls, and a line that says why.
 """
 
 from __future__ import annotations
@@ -34,10 +38,11 @@ from liqtiers.datasets.instruments import Instrument
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.liquidation_map import LiquidationMap, build_map
 from liqtiers.datasets.naming import HOUR_US
-from liqtiers.datasets.panel import Panel
-from liqtiers.reports.map_skill import HARD, MOVE, MapSkill, map_skill, period_table
-from liqtiers.reports.rank_statistics import partial_rank_correlation, rank_correlation
+from liqtiers.datasets.panel import Panel, periods
+from liqtiers.reports.map_skill import HARD, MOVE, NAIVE, MapSkill, map_skill, period_table
+from liqtiers.reports.rank_statistics import partial_rank_correlation
 
+CONTROLS = {"rank": (), "partial": NAIVE, "partial_move": (MOVE,), "partial_hard": HARD}
 PREFIX = {"w4": "", "hourly": "hourly_", "hourly_bars": "hourly_bars_", "w2": "w2_"}
 
 
@@ -70,26 +75,33 @@ def figures(skill: MapSkill, prefix: str) -> dict[str, Any]:
     return found
 
 
-def recipe_figures(
-    panel: Panel, built: LiquidationMap, window: Window
-) -> dict[str, dict[str, float]]:
-    """Return rank and partial rank correlation of each public recipe on the same periods."""
-    table = period_table(panel, built.features, window.period_hours * HOUR_US)
+def recipe_figures(panel: Panel, built: LiquidationMap, window: Window) -> dict[str, float]:
+    """Print each public recipe's figures on the same periods; return the best, and what we add."""
+    period_us = window.period_hours * HOUR_US
+    table = period_table(panel, built.features, period_us)
     known = np.isfinite(np.stack(list(table.values()))).all(axis=0)
     known &= table["start_us"] >= _us(window.scored_from)
-    period = -(-panel.close_ts // (window.period_hours * HOUR_US))
-    _, of_bar = np.unique(period, return_inverse=True)
-    found = {}
-    for name, recipe in RECIPES.items():
-        sides = predicted(panel, recipe)
-        scores = {}
-        for k, side in enumerate(("short", "long")):
-            ours = np.bincount(of_bar, sides[k])[known]
-            happened = table[f"happened_{side}"][known]
-            scores[f"rank_{side}"] = rank_correlation(ours, happened)
-            control = table[f"{side}: {MOVE}"][known]
-            scores[f"partial_move_{side}"] = partial_rank_correlation(ours, happened, [control])
-        found[name] = scores
+    rows = {name: column[known] for name, column in table.items()}
+    _, of_bar = periods(panel, period_us)
+    reached = {name: predicted(panel, recipe) for name, recipe in RECIPES.items()}
+    found: dict[str, float] = {}
+    for k, side in enumerate(("short", "long")):
+        happened = rows[f"happened_{side}"]
+        theirs = {name: np.bincount(of_bar, bars[k])[known] for name, bars in reached.items()}
+        for name, column in theirs.items():
+            scores = {
+                key: partial_rank_correlation(
+                    column, happened, [rows[f"{side}: {control}"] for control in controls]
+                )
+                for key, controls in CONTROLS.items()
+            }
+            print(f"  {side}, {name}: " + ", ".join(f"{k} {v:.3f}" for k, v in scores.items()))
+            for key, score in scores.items():
+                full = f"best_recipe_{key}_{side}"
+                found[full] = float(np.fmax(found.get(full, np.nan), score))
+        found[f"beyond_recipes_{side}"] = partial_rank_correlation(
+            rows[f"predicted_{side}"], happened, list(theirs.values())
+        )
     return found
 
 
@@ -97,10 +109,19 @@ def study(window: Window, options: argparse.Namespace, lake: Path) -> dict[str, 
     """Measure one window; nulls and a line where its files are missing."""
     prefix = PREFIX[window.name]
     missing = missing_files(window, options.data)
-    keys = [f"{prefix}{k}_{s}" for k in ("rank", "partial") for s in ("short", "long")]
     if missing:
         print(f"{window.name}: left out, {', '.join(missing)} not in {options.data}")
-        return dict.fromkeys([*keys, f"{prefix}days"])
+        return _nothing(prefix)
+    try:
+        return measured(window, options, lake)
+    except InputError as error:
+        print(f"{window.name}: left out, {error}")
+        return _nothing(prefix)
+
+
+def measured(window: Window, options: argparse.Namespace, lake: Path) -> dict[str, Any]:
+    """Return the figures of a window whose files are there."""
+    prefix = PREFIX[window.name]
     panel, instrument = load_window(window, options.symbol, data=options.data, lake=Lake(lake))
     common = {
         "period_us": window.period_hours * HOUR_US,
@@ -111,11 +132,7 @@ def study(window: Window, options: argparse.Namespace, lake: Path) -> dict[str, 
     for fitted in (False, True):
         built = map_of(panel, instrument, fitted=fitted)
         rng = np.random.default_rng(options.seed)
-        try:
-            skill = map_skill(panel, built.features, rng=rng, against=PRINTED, **common)
-        except InputError as error:
-            print(f"{window.name}: left out, {error}")
-            return dict.fromkeys([*keys, f"{prefix}days"])
+        skill = map_skill(panel, built.features, rng=rng, against=PRINTED, **common)
         found |= figures(skill, prefix if fitted else f"{prefix}prior_")
         print(f"{window.name}, {'fitted' if fitted else 'prior'}, {len(panel):,} bars:")
         print(f"  {skill.short.sentence}\n  {skill.long.sentence}")
@@ -128,11 +145,14 @@ def study(window: Window, options: argparse.Namespace, lake: Path) -> dict[str, 
         found |= {k: v for k, v in figures(lost, f"{prefix}oi_").items() if "_long" not in k}
         print(f"  {lost.short.sentence}")
     recipes = recipe_figures(panel, built, window)
-    for name, scores in recipes.items():
-        print(f"  {name}: " + ", ".join(f"{k} {v:.3f}" for k, v in scores.items()))
-    for key in ("rank_short", "rank_long", "partial_move_short", "partial_move_long"):
-        found[f"{prefix}best_recipe_{key}"] = float(np.nanmax([s[key] for s in recipes.values()]))
-    return found
+    return found | {f"{prefix}{key}": value for key, value in recipes.items()}
+
+
+def _nothing(prefix: str) -> dict[str, None]:
+    keys = ["naive_rank", *CONTROLS, *(f"best_recipe_{key}" for key in CONTROLS)]
+    return dict.fromkeys(
+        [f"{prefix}days", *(f"{prefix}{key}_{side}" for key in keys for side in ("short", "long"))]
+    )
 
 
 def main() -> None:

@@ -21,7 +21,10 @@ from liqtiers.datasets.sources.registry import parse_file
 
 @dataclass(frozen=True)
 class Window:
-    """A window of real data: which files, from when, and over what sums are compared."""
+    """A window of real data: which files, from when, and over what sums are compared.
+
+    Funding and positioning are for the public recipes; our map reads neither.
+    """
 
     name: str
     timeframe: str
@@ -32,6 +35,8 @@ class Window:
     bars: tuple[str, ...]
     open_interest: tuple[tuple[str, str], ...]
     prints: tuple[str, str]
+    funding: tuple[tuple[str, str], ...] = ()
+    positioning: tuple[tuple[str, str], ...] = ()
 
 
 def windows(symbol: str) -> tuple[Window, ...]:
@@ -39,9 +44,15 @@ def windows(symbol: str) -> tuple[Window, ...]:
     um = f"bars/{symbol}USDT_um"
     marks = f"{um}_mark_1h.parquet"
     binance = ("binance", f"open_interest/{symbol}_binance_5m.csv")
-    daily = ("all", "vendor/coinglass_daily/futures_oi_agg_1d.csv")
+    # Daily and 4-hour rows of one series stand at the same moments: two names keep them apart.
+    daily = ("all_daily", "vendor/coinglass_daily/futures_oi_agg_1d.csv")
     four_hours = ("all", f"open_interest/{symbol}_all_venues_4h.csv")
     three = ("three", f"liquidations/{symbol}_three_venues_1h.csv")
+    funding = (("binance", f"funding/{symbol}USDT_binance.parquet"),)
+    ratios = (
+        ("ratios", "vendor/coinglass_daily/long_short_all_1d.csv"),
+        ("takers", "vendor/coinglass_daily/taker_vol_agg_futures_1d.csv"),
+    )
     return (
         Window(
             "w4",
@@ -52,7 +63,9 @@ def windows(symbol: str) -> tuple[Window, ...]:
             24,
             (f"{um}_1h.parquet", marks),
             (daily,),
-            ("all", "vendor/coinglass_daily/liquidation_agg_1d.csv"),
+            ("all_daily", "vendor/coinglass_daily/liquidation_agg_1d.csv"),
+            funding,
+            ratios,
         ),
         Window(
             "hourly_bars",
@@ -64,6 +77,7 @@ def windows(symbol: str) -> tuple[Window, ...]:
             (f"{um}_1h.parquet", marks),
             (binance, four_hours),
             three,
+            funding,
         ),
         Window(
             "hourly",
@@ -75,6 +89,7 @@ def windows(symbol: str) -> tuple[Window, ...]:
             (f"{um}_5m.parquet", marks),
             (binance, four_hours),
             three,
+            funding,
         ),
         Window(
             "w2",
@@ -84,8 +99,10 @@ def windows(symbol: str) -> tuple[Window, ...]:
             "2024-12-15",
             4,
             (f"{um}_5m.parquet", marks),
-            (four_hours, ("all", "vendor/coinglass/oi_1d.csv")),
+            (four_hours, daily),
             ("binance_4h", f"liquidations/{symbol}_binance_4h.csv"),
+            funding,
+            ratios,
         ),
     )
 
@@ -101,10 +118,14 @@ def load_window(window: Window, symbol: str, *, data: Path, lake: Lake) -> tuple
     market = f"{symbol}USDT"
     for name in window.bars:
         _store(data / name, lake, "binance", market)
-    for venue, name in (*window.open_interest, window.prints):
-        coin = market if venue == "binance" else symbol
-        _store(data / name, lake, venue, coin)
-    present = [(v, n) for v, n in window.open_interest if (data / n).is_file()]
+    others = (*window.open_interest, window.prints, *window.funding, *window.positioning)
+    for venue, name in others:
+        _store(data / name, lake, venue, market if venue == "binance" else symbol)
+
+    def names(series: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+        present = dict.fromkeys(venue for venue, name in series if (data / name).is_file())
+        return tuple(f"{v}:{market if v == 'binance' else symbol}" for v in present)
+
     panel = load_panel(
         lake,
         venue="binance",
@@ -112,7 +133,9 @@ def load_window(window: Window, symbol: str, *, data: Path, lake: Lake) -> tuple
         timeframe=window.timeframe,
         start_us=_us(window.start),
         end_us=None if window.end is None else _us(window.end),
-        open_interest=tuple(f"{v}:{market if v == 'binance' else symbol}" for v, _ in present),
+        open_interest=names(window.open_interest),
+        funding=names(window.funding),
+        positioning=names(window.positioning),
         liquidations=(f"{window.prints[0]}:{symbol}",),
     )
     return panel, instrument_for("binance", market)
