@@ -38,12 +38,13 @@ def compiled_sum(function: Callable[P, R]) -> Callable[P, R]:
 def _stamped(dispatcher: Callable[P, R]) -> Callable[P, R]:
     cache_file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if cache_file is not None and hasattr(cache_file, "_source_stamp"):
-        cache_file._source_stamp = (cache_file._source_stamp, _sources_stamp())
+        cache_file._source_stamp = (cache_file._source_stamp, sources_stamp())
     return dispatcher
 
 
 @cache
-def _sources_stamp() -> str:
+def sources_stamp() -> str:
+    """Return a hash of the package's sources: what one version of the code made, another may not."""
     digest = hashlib.sha256()
     here = Path(__file__).parent
     for folder in (here, here.parent / "strategies"):

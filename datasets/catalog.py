@@ -17,6 +17,7 @@ import pyarrow as pa
 from filelock import FileLock
 
 from .errors import InputError, LakeError
+from .ladder import LADDER, LADDER_FILE, LADDER_SCHEMA
 from .lake import Lake
 from .schemas import TABLES, Table
 
@@ -49,6 +50,7 @@ def refresh_catalog(lake: Lake) -> Path:
                 connection.execute(_units_sql())
                 for table in TABLES.values():
                     connection.execute(_view_sql(lake.root, table))
+                connection.execute(_ladder_sql(lake.root))
             temporary.replace(path)
     except (OSError, duckdb.Error) as error:
         raise LakeError(f"cannot write the catalog {path}: {error}") from error
@@ -59,20 +61,29 @@ def refresh_catalog(lake: Lake) -> Path:
 
 
 def _view_sql(root: Path, table: Table) -> str:
-    columns = ", ".join(table.schema.names)
     partitions = ["venue", "symbol", *(["timeframe"] if table.partitioned_by_timeframe else [])]
-    names = f"{', '.join(partitions)}, {columns}"
-    folder = root.resolve() / table.name
-    if not any(folder.glob("**/month=*.parquet")):
-        empty = [f"NULL::VARCHAR AS {name}" for name in partitions]
-        empty += [f"NULL::{_sql_type(field.type)} AS {field.name}" for field in table.schema]
-        return f"CREATE VIEW {table.name} AS SELECT {', '.join(empty)} WHERE false"
+    return _view_of_files(root, table.name, table.schema, partitions, "month=*.parquet")
+
+
+def _ladder_sql(root: Path) -> str:
+    partitions = ["venue", "symbol", "timeframe", "map"]
+    return _view_of_files(root, LADDER, LADDER_SCHEMA, partitions, LADDER_FILE)
+
+
+def _view_of_files(
+    root: Path, name: str, schema: pa.Schema, partitions: list[str], files: str
+) -> str:
+    folder = root.resolve() / name
+    if not any(folder.glob(f"**/{files}")):
+        empty = [f"NULL::VARCHAR AS {partition}" for partition in partitions]
+        empty += [f"NULL::{_sql_type(field.type)} AS {field.name}" for field in schema]
+        return f"CREATE VIEW {name} AS SELECT {', '.join(empty)} WHERE false"
     # A view's definition takes no parameters, so the path is quoted by hand.
     literal = re.sub(r"([*?\[])", r"[\1]", str(folder)).replace("'", "''")
-    pattern = f"{literal}/**/month=*.parquet"
-    types = ", ".join(f"'{name}': VARCHAR" for name in partitions)
+    types = ", ".join(f"'{partition}': VARCHAR" for partition in partitions)
+    columns = ", ".join([*partitions, *schema.names])
     return (
-        f"CREATE VIEW {table.name} AS SELECT {names} FROM read_parquet('{pattern}', "
+        f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet('{literal}/**/{files}', "
         f"hive_partitioning = true, hive_types = {{{types}}})"
     )
 
@@ -89,13 +100,16 @@ def _units_sql() -> str:
     """Return the statement for the table of units; all of its text is ours."""
     rows = ", ".join(
         "('{}', '{}', '{}', '{}')".format(
-            table.name,
+            name,
             field.name,
             field.metadata[b"unit"].decode(),
             field.metadata[b"description"].decode().replace("'", "''"),
         )
-        for table in TABLES.values()
-        for field in table.schema
+        for name, schema in [
+            *((t.name, t.schema) for t in TABLES.values()),
+            (LADDER, LADDER_SCHEMA),
+        ]
+        for field in schema
     )
     return (
         "CREATE TABLE units AS SELECT * FROM (VALUES "

@@ -87,7 +87,8 @@ def build_imported_map(
             f"an imported map needs the rows of one model, found {', '.join(models) or 'none'}"
         )
     parameters = parameters or MapParameters()
-    settings = kernel_settings(panel, parameters, leverage_offsets(parameters, instrument))
+    offsets = leverage_offsets(parameters, instrument, price=float(panel.open[0]))
+    settings = kernel_settings(panel, parameters, offsets)
     levels, known_us = _levels(frame, settings)
     in_use = _snapshot_in_use(panel, known_us, max_age_us=int(max_age_hours * HOUR_US))
     if (in_use < 0).all():

@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from ._map_book import Grid
+from ._map_book import LONG, SHORT, Grid
 from ._map_kernel import KernelSettings, MarketArrays, accumulate, empty_output
 from .calibration import (
     Calibration,
@@ -198,7 +198,7 @@ def build_map(
         raise InputError(f"no bars of {panel.venue} {panel.symbol} to build a map from")
     parameters = parameters or MapParameters()
     market = market_arrays(panel, parameters.bin_width)
-    offsets = leverage_offsets(parameters, instrument)
+    offsets = leverage_offsets(parameters, instrument, price=float(panel.open[0]))
     settings = kernel_settings(panel, parameters, offsets)
     fitted = None
     if calibration is not None:
@@ -235,13 +235,22 @@ def build_map(
     )
 
 
-def leverage_offsets(parameters: MapParameters, instrument: Instrument) -> np.ndarray:
+def leverage_offsets(
+    parameters: MapParameters, instrument: Instrument, *, price: float = 1.0
+) -> np.ndarray:
     """Return the log distance from entry to liquidation, shape (2, C): shorts above 0, longs below.
 
-    The maintenance bracket is the one of a position of `position_notional`. A class without a
-    liquidation price (NaN) is an error of the parameters, not of the market.
+    The maintenance bracket is the one of a position of `position_notional`, whatever price does later. A
+    class without a liquidation price is an error of the parameters, not of the market.
+
+    Parameters
+    ----------
+    parameters : MapParameters
+    instrument : Instrument
+    price : float
+        Quote per base; turns a table that goes by quantity into one by value.
     """
-    brackets = instrument.brackets
+    brackets = instrument.brackets.at_price(price)
     row = int(brackets.row(parameters.position_notional))
     leverages = np.minimum(parameters.leverages, brackets.max_leverage[row])
     prices = [
@@ -251,7 +260,8 @@ def leverage_offsets(parameters: MapParameters, instrument: Instrument) -> np.nd
             direction=direction,
             maintenance_rate=brackets.maintenance_rate[row],
             maintenance_amount_rate=brackets.maintenance_amount[row] / parameters.position_notional,
-            formula="linear" if instrument.kind == "linear" else "inverse",
+            taker_fee=instrument.taker_fee,
+            formula=instrument.formula,
         )
         for direction in (-1, 1)
     ]
@@ -270,10 +280,11 @@ def kernel_settings(panel: Panel, parameters: MapParameters, offsets: np.ndarray
     highest = np.log(_finite_extreme(np.fmax(panel.high, panel.mark_high), np.max))
     first_bin = int(np.floor((lowest + min(offsets.min(), np.log1p(-furthest))) / width)) - 2
     last_bin = int(np.floor((highest + max(offsets.max(), np.log1p(furthest))) / width)) + 2
-    bins_of = [
-        lambda distance: max(int(np.log1p(distance) / width), 1),
-        lambda distance: max(int(-np.log1p(-distance) / width), 1),
-    ]
+
+    def bins(distance: float, side: int) -> int:
+        log_distance = np.log1p(distance) if side == SHORT else -np.log1p(-distance)
+        return max(int(log_distance / width), 1)
+
     bin_prices = np.exp((np.arange(first_bin, last_bin + 1) + 0.5) * width)
     bars_in_half_life = parameters.half_life_hours * HOUR_US / panel.bar_us
     return KernelSettings(
@@ -288,11 +299,11 @@ def kernel_settings(panel: Panel, parameters: MapParameters, offsets: np.ndarray
         fallback_warm_up_bars=bars_in_half_life,
         measuring=MeasureSettings(
             window_bins=np.array(
-                [[bins(window) for window in parameters.windows] for bins in bins_of],
+                [[bins(window, side) for window in parameters.windows] for side in (SHORT, LONG)],
                 dtype=np.int64,
             ),
-            mean_bins=(bins_of[0](_MEAN_DISTANCE), bins_of[1](_MEAN_DISTANCE)),
-            reach_bins=(bins_of[0](parameters.tier_reach), bins_of[1](parameters.tier_reach)),
+            mean_bins=(bins(_MEAN_DISTANCE, SHORT), bins(_MEAN_DISTANCE, LONG)),
+            reach_bins=(bins(parameters.tier_reach, SHORT), bins(parameters.tier_reach, LONG)),
             gap_bins=round(parameters.tier_gap / width),
             density_multiple=parameters.tier_density,
             bin_prices=bin_prices,

@@ -12,10 +12,13 @@ import typer
 
 from liqtiers.datasets._series_name import parse_series
 from liqtiers.datasets.calibration import CalibrationParameters
+from liqtiers.datasets.catalog import refresh_catalog
 from liqtiers.datasets.imported_map import build_imported_map
 from liqtiers.datasets.instruments import Instrument
+from liqtiers.datasets.ladder import keep_ladder
 from liqtiers.datasets.lake import Lake
-from liqtiers.datasets.liquidation_map import LiquidationMap, build_map
+from liqtiers.datasets.liquidation_map import LiquidationMap
+from liqtiers.datasets.map_cache import cached_map, map_fingerprint
 from liqtiers.datasets.panel import Panel
 from liqtiers.datasets.query import read
 
@@ -48,10 +51,18 @@ Calibrate = Annotated[
 def map_for(
     lake: Lake, panel: Panel, instrument: Instrument, imported: str | None, *, calibrate: bool
 ) -> LiquidationMap:
-    """Return our own map over a panel, fitted or not, or an imported one."""
+    """Return our own map over a panel, fitted or not, or an imported one.
+
+    Our own comes out of the lake's cache where it has been built before, and leaves its ladder of tiers
+    in the lake.
+    """
     if imported is None:
         calibration = CalibrationParameters() if calibrate else None
-        return build_map(panel, instrument, calibration=calibration)
+        built = cached_map(lake, panel, instrument, calibration=calibration)
+        fingerprint = map_fingerprint(panel, instrument, calibration=calibration)
+        keep_ladder(lake, panel, built.features, name=fingerprint)
+        refresh_catalog(lake)
+        return built
     name = parse_series(imported)
     rows = read(lake, "liquidation_map", venue=name.venue, symbol=name.symbol)
     return build_imported_map(panel, rows, instrument=instrument)

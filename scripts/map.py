@@ -1,22 +1,33 @@
-"""`liqtiers map`: the liquidation map at one moment, as a table."""
+"""`liqtiers map`: the liquidation map at one moment, as a page, an image and a table."""
 
 from __future__ import annotations
 
-import math
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
 
-import numpy as np
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from liqtiers.datasets.errors import InputError
+from liqtiers.datasets._series_name import parse_series
+from liqtiers.datasets.errors import InputError, LakeError
 from liqtiers.datasets.instruments import instrument_for
-from liqtiers.datasets.liquidation_map import LiquidationMap
-from liqtiers.datasets.map_features import TierLadder
 from liqtiers.datasets.panel import Panel
 from liqtiers.datasets.panel_query import load_panel
+from liqtiers.reports import map_words as words
+from liqtiers.reports.formatting import money
+from liqtiers.reports.map_page import write_map_page
+from liqtiers.reports.map_picture import MapPicture, map_picture
 from liqtiers.scripts import _options as options
 from liqtiers.scripts._terminal import run_verb
-from liqtiers.scripts._workspace import moment_us, open_lake
+from liqtiers.scripts._workspace import moment_us, open_lake, workspace
+
+HtmlFile = Annotated[
+    Path | None, typer.Option("--html", help="Where to write the page; else into maps/.")
+]
+PngFile = Annotated[Path | None, typer.Option("--png", help="Draw it as an image too, here.")]
 
 
 def run(
@@ -27,90 +38,123 @@ def run(
     at: options.End = None,
     start: options.Start = None,
     open_interest: options.OpenInterest = None,
+    liquidations: options.Liquidations = None,
     mark: options.Mark = None,
     imported_map: options.ImportedMap = None,
+    calibrate: options.Calibrate = True,
+    html: HtmlFile = None,
+    png: PngFile = None,
 ) -> None:
     """Build the liquidation map of an instrument.
 
-    Shows it as it stood at the close of the last bar before --at: nothing later is used.
+    Shows it as it stood at the close of the last bar before --at: nothing later is used. Writes a page
+    into maps/ of the workspace, or where --html says, and prints where.
 
     Example: liqtiers map --venue binance --symbol BTCUSDT --timeframe 5m --at 2026-01-14
     """
-    lake = open_lake()
+    for option, path in (("--html", html), ("--png", png)):
+        _check_target(path, option=option)
+    lake, until = open_lake(), moment_us(at, option="--at")
     panel = load_panel(
         lake,
         venue=venue,
         symbol=symbol,
         timeframe=timeframe,
         start_us=moment_us(start, option="--start"),
-        end_us=moment_us(at, option="--at"),
+        end_us=until,
         open_interest=open_interest or (),
+        liquidations=liquidations or (),
         mark=mark or (),
     )
     instrument = instrument_for(venue, symbol)
-    _show(panel, options.map_for(lake, panel, instrument, imported_map))
-
-
-def _show(panel: Panel, liquidation_map: LiquidationMap) -> None:
-    features = liquidation_map.features
-    close = float(panel.close[-1])
-    if not np.isfinite(features.notional_above[-1]).any():
-        raise InputError("the map says nothing at that moment: its last snapshot is too old")
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=120)
-    moment = np.datetime_as_string(panel.close_ts[-1].astype("datetime64[us]"), unit="m")
-    console.print(
-        f"{panel.venue} {panel.symbol} at {moment} UTC, price {close:,.2f}, map from "
-        f"{liquidation_map.model}"
+    picture = map_picture(
+        options.map_for(lake, panel, instrument, imported_map, calibrate=calibrate),
+        panel,
+        tick=instrument.tick,
+        notes=_late(panel, until),
     )
-    for index, window in enumerate(features.windows):
-        above = float(features.notional_above[-1, index])
-        below = float(features.notional_below[-1, index])
-        console.print(
-            f"  within {window:4.0%}: shorts above {_money(above)}, longs below {_money(below)}, "
-            f"imbalance {_ratio(float(features.imbalance[-1, index]))}"
-        )
-    console.print(_ladder(close, features.above, features.below))
-    for note in liquidation_map.notes:
-        console.print(f"note: {note}", markup=False)
+    page = html or _own_place(picture, imported_map)
+    write_map_page(
+        picture,
+        page,
+        command=shlex.join(["liqtiers", *sys.argv[1:]]),
+        fingerprint=panel.fingerprint(),
+    )
+    if png is not None:
+        # Only here, since it takes a second to import.
+        from liqtiers.reports.map_image import write_map_image
+
+        write_map_image(picture, png)
+    _show(picture)
+    if png is not None:
+        typer.echo(f"image: {png}")
+    typer.echo(f"page:  {page}")
 
 
-def _ladder(close: float, above: TierLadder, below: TierLadder) -> Table:
-    table = Table(title="Dense tiers, from the top", title_justify="left")
-    for name in ("side", "lower", "upper", "peak", "notional", "fuel (h)", "distance"):
-        table.add_column(name, justify="left" if name == "side" else "right")
-    count = above.lower.shape[1]
-    rows = [("shorts", above, k) for k in reversed(range(count))]
-    rows += [("longs", below, k) for k in range(count)]
-    for side, ladder, k in rows:
-        lower, upper = float(ladder.lower[-1, k]), float(ladder.upper[-1, k])
-        if math.isnan(lower):
-            continue
-        near = lower if side == "shorts" else upper
-        table.add_row(
-            side,
-            f"{lower:,.2f}",
-            f"{upper:,.2f}",
-            f"{float(ladder.peak[-1, k]):,.2f}",
-            _money(float(ladder.notional[-1, k])),
-            f"{float(ladder.fuel[-1, k]):.2f}",
-            f"{near / close - 1.0:+.1%}",
-        )
+def _check_target(path: Path | None, *, option: str) -> None:
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError(f"{option} {path} is a folder: give a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"{option} {path}: there is no folder {path.parent}; make it first")
+
+
+def _late(panel: Panel, until: int | None) -> tuple[str, ...]:
+    """Return a note where the last bar closed long before the moment that was asked for."""
+    missing = 0 if until is None else (until - int(panel.close_ts[-1])) // panel.bar_us
+    if missing < 1:
+        return ()
+    return (f"The last bar closed {missing:,} bars before the moment asked for.",)
+
+
+def _own_place(picture: MapPicture, imported_map: str | None) -> Path:
+    moment = words.moment_words(picture).replace("-", "").replace(":", "").replace(" ", "T")
+    parts = [picture.venue, picture.symbol, picture.timeframe, moment]
+    if imported_map is not None:
+        name = parse_series(imported_map)
+        parts += ["map", name.venue, name.symbol]
+    folder = workspace() / "maps"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LakeError(f"cannot make the folder {folder}: {error.strerror}") from error
+    return folder / f"{'-'.join(parts)}.html"
+
+
+def _show(picture: MapPicture) -> None:
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=120)
+    console.print(words.title_words(picture))
+    console.print(words.imbalance_words(picture.headline, picture))
+    console.print(words.base_rate_words(picture.headline, picture))
+    console.print(words.CAVEAT)
+    console.print(_windows(picture))
+    console.print(_tiers(picture) if picture.tiers else "No tier: no stretch is dense enough.")
+    for note in (*words.remarks(picture), *picture.data_notes):
+        console.print(f"note: {note}")
+
+
+def _windows(picture: MapPicture) -> Table:
+    table = Table(title=f"Within each distance ({picture.currency})", title_justify="left")
+    for name in ("within", "shorts above", "longs below", "imbalance"):
+        table.add_column(name, justify="right")
+    for w in picture.windows:
+        cells = (words.distance_words(w.distance), money(w.above), money(w.below))
+        table.add_row(*cells, words.ratio_words(w.imbalance))
     return table
 
 
-def _money(value: float) -> str:
-    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= limit:
-            return f"{value / limit:,.2f} {unit}"
-    return f"{value:,.0f}"
-
-
-def _ratio(value: float) -> str:
-    if math.isnan(value):
-        return "unknown"
-    return "none below" if math.isinf(value) else f"{value:.2f} : 1"
+def _tiers(picture: MapPicture) -> Table:
+    table = Table(title=f"Dense tiers, from the top ({picture.currency})", title_justify="left")
+    for name in ("tier", "side", "lower", "upper", "peak", "notional", "fuel", "distance"):
+        table.add_column(name, justify="left" if name in ("tier", "side") else "right")
+    for t in picture.tiers:
+        prices = [words.price_words(p, picture) for p in (t.lower, t.upper, t.peak)]
+        distance = words.signed_distance_words(t.distance)
+        table.add_row(t.name, t.side, *prices, money(t.notional), words.fuel_words(t), distance)
+    return table
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import pytest
 
 from liqtiers.datasets.catalog import refresh_catalog
 from liqtiers.datasets.errors import InputError, LakeError
+from liqtiers.datasets.ladder import LADDER, LADDER_SCHEMA
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.query import read
 from liqtiers.datasets.schemas import TABLES, TIMESTAMP
@@ -54,7 +55,7 @@ def ask(path: Path, query: str) -> list[tuple[object, ...]]:
 def test_every_table_is_a_view(lake: Lake) -> None:
     """The catalog shows all canonical tables, and the units."""
     names = {row[0] for row in ask(refresh_catalog(lake), "SHOW TABLES")}
-    assert names == {*TABLES, "units"}
+    assert names == {*TABLES, LADDER, "units"}
 
 
 @pytest.mark.parametrize("name", list(TABLES))
@@ -127,7 +128,8 @@ def test_units_come_with_the_data(lake: Lake) -> None:
         path,
         "SELECT unit, description FROM units WHERE table_name = 'bars' AND column_name = 'volume'",
     ) == [("base", "traded quantity")]
-    columns = sum(len(table.schema) for table in TABLES.values())
+    schemas = [*(table.schema for table in TABLES.values()), LADDER_SCHEMA]
+    columns = sum(len(schema) for schema in schemas)
     assert ask(path, "SELECT count(*) FROM units WHERE unit <> ''") == [(columns,)]
 
 

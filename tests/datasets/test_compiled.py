@@ -35,7 +35,7 @@ def test_an_edited_helper_in_another_file_is_compiled_anew(tmp_path: Path) -> No
         """
         import sys
         import liqtiers.datasets._compiled as c
-        c._sources_stamp = lambda: open("helper.py").read()
+        c.sources_stamp = lambda: open("helper.py").read()
         from caller import caller
         print(caller(10))
         """
@@ -56,4 +56,4 @@ def test_an_edited_helper_in_another_file_is_compiled_anew(tmp_path: Path) -> No
 
 def test_the_stamp_covers_the_kernels() -> None:
     """A change in any source of the package changes the stamp, so it reads their content."""
-    assert len(module._sources_stamp()) == 64
+    assert len(module.sources_stamp()) == 64

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.instruments import brackets_for, instrument_for
-from liqtiers.datasets.liquidation_price import FORMULAS, liquidation_price
+from liqtiers.datasets.liquidation_price import (
+    FORMULAS,
+    cross_liquidation_price,
+    hyperliquid_liquidation_price,
+    liquidation_price,
+)
 
 entries = st.floats(1.0, 1e6)
 leverages = st.floats(1.5, 90.0)
@@ -84,14 +89,6 @@ def test_an_impossible_leverage_is_refused() -> None:
         instrument_for("x", "Y").brackets.liquidation_price(100.0, 125.0, quantity=1.0, direction=1)
 
 
-@pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT"])
-def test_bracket_amounts_keep_the_margin_continuous(symbol: str) -> None:
-    """amount[i] = amount[i-1] + floor[i] (rate[i] - rate[i-1]), the venues' own recursion."""
-    table = brackets_for("binance", symbol)
-    expected = np.cumsum(table.floor_notional * np.diff(table.maintenance_rate, prepend=0.004))
-    assert table.maintenance_amount == pytest.approx(expected, rel=1e-9, abs=1.0)
-
-
 def test_the_bracket_of_the_day_is_used() -> None:
     """Tables are facts with a date."""
     old = brackets_for("binance", "BTCUSDT", at="2023-01-01")
@@ -106,3 +103,112 @@ def test_the_bracket_is_looked_up_at_the_liquidation_price() -> None:
     table = brackets_for("binance", "BTCUSDT", at="2024-10-15")
     price = table.liquidation_price(67_000.0, 10.0, quantity=1.0, direction=1)
     assert price == pytest.approx(60_552.76, abs=0.005)
+
+
+def test_binance_published_example_of_a_wallet_with_two_longs() -> None:
+    """Two longs on one wallet: isolated 18,778.73 and 1,114.78, in cross margin 26,316.89 and 1,153.26.
+
+    In cross margin each is priced with the other at its mark: BTC at 31,967.27, ETH at 1,335.18.
+    """
+    wallet = 1_535_443.01
+    quantity, entry = np.array([109.488, 3_683.979]), np.array([32_481.98, 1_456.84])
+    rate, amount = np.array([0.025, 0.1]), np.array([16_300.0, 135_365.0])
+    terms = {
+        "quantity": quantity,
+        "direction": 1,
+        "wallet": wallet,
+        "maintenance_rate": rate,
+        "maintenance_amount": amount,
+    }
+    alone = cross_liquidation_price(entry, **terms)
+    assert alone == pytest.approx([18_778.73, 1_114.78], abs=0.005)
+    mark = np.array([31_967.27, 1_335.18])
+    together = cross_liquidation_price(
+        entry,
+        **terms,
+        other_maintenance=(quantity * mark * rate - amount)[::-1],
+        other_profit=(quantity * (mark - entry))[::-1],
+    )
+    assert together == pytest.approx([26_316.89, 1_153.26], abs=0.005)
+
+
+@given(
+    entry=entries,
+    leverage=leverages,
+    quantity=st.floats(1e-3, 1e3),
+    direction=st.sampled_from([1, -1]),
+    amount_rate=st.floats(0.0, 0.003),
+)
+def test_a_wallet_of_the_initial_margin_is_the_isolated_case(
+    entry: float, leverage: float, quantity: float, direction: int, amount_rate: float
+) -> None:
+    """Binance's general formula and its isolated one are the same."""
+    value = entry * quantity
+    general = cross_liquidation_price(
+        entry,
+        quantity=quantity,
+        direction=direction,
+        wallet=value / leverage,
+        maintenance_rate=0.005,
+        maintenance_amount=amount_rate * value,
+    )
+    isolated = liquidation_price(
+        entry,
+        leverage,
+        direction=direction,
+        maintenance_rate=0.005,
+        maintenance_amount_rate=amount_rate,
+    )
+    assert float(general) == pytest.approx(float(isolated), rel=1e-9)
+
+
+def test_a_wallet_that_covers_all_is_never_liquidated() -> None:
+    """A long with its whole value behind it has no liquidation price."""
+    price = cross_liquidation_price(
+        100.0, quantity=1.0, direction=1, wallet=[50.0, 100.0, 150.0], maintenance_rate=0.01
+    )
+    assert price == pytest.approx([50.0 / 0.99, np.nan, np.nan], nan_ok=True)
+    with pytest.raises(InputError, match="an entry price and a quantity must be positive"):
+        cross_liquidation_price(100.0, quantity=0.0, direction=1, wallet=1.0, maintenance_rate=0.01)
+
+
+def test_hyperliquid_published_example() -> None:
+    """50,000 at 10x with a cap of 40x: 45,569.62 for a long, 54,320.99 for a short."""
+    price = hyperliquid_liquidation_price(
+        50_000, quantity=2.0, direction=[1, -1], margin=10_000.0, max_leverage=40
+    )
+    assert price == pytest.approx([45_569.62, 54_320.99], abs=0.005)
+    with pytest.raises(InputError, match="top leverage at least 1"):
+        hyperliquid_liquidation_price(1.0, quantity=1.0, direction=1, margin=1.0, max_leverage=0.5)
+
+
+@given(mark=st.floats(46_000.0, 60_000.0))
+def test_hyperliquid_gives_the_same_price_wherever_it_is_measured(mark: float) -> None:
+    """The mark price moves the margin, not the price at which it is gone."""
+    price = hyperliquid_liquidation_price(
+        mark, quantity=1.0, direction=1, margin=5_000.0 + mark - 50_000.0, max_leverage=40
+    )
+    assert float(price) == pytest.approx(45_569.6202531646, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("formula", "direction", "expected"),
+    [
+        # Deduction 4,300 on 55 coins at 60,000 and 20x, 0.67 %: 78.1818 a coin.
+        ("bybit linear until 2025-09", 1, 60_000 * (1 - 0.05 + 0.0067) - 4_300 / 55),
+        ("bybit linear until 2025-09", -1, 60_000 * (1 + 0.05 - 0.0067) + 4_300 / 55),
+    ],
+)
+def test_bybit_deduction_moves_the_old_price_away(
+    formula: str, direction: int, expected: float
+) -> None:
+    """FACTS: E (1 - 1/L + m) - deduction / Q for a long, mirrored for a short."""
+    table = brackets_for("bybit", "BTCUSDT", at="2025-01-15")
+    price = table.liquidation_price(
+        60_000.0,
+        20.0,
+        quantity=55.0,
+        direction=direction,
+        formula=formula,  # type: ignore[arg-type]  # parametrised text
+    )
+    assert price == pytest.approx(expected)
