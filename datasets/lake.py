@@ -244,10 +244,18 @@ class Lake:
         bad = bad.append_column("source", pa.array([source] * bad.num_rows, pa.string()))
         bad = bad.replace_schema_metadata(None)
         # Named by content: the same import again finds its own quarantine and adds nothing.
-        digest = hashlib.sha256(source.encode() + str(bad.to_pylist()).encode()).hexdigest()[:24]
+        digest = hashlib.sha256(source.encode() + _content(bad)).hexdigest()[:24]
         path = self.root / QUARANTINE / series / f"{digest}.parquet"
         if not path.exists():
             write_atomically(path, bad)
+
+
+def _content(rows: pa.Table) -> bytes:
+    """Return the rows' values as bytes; times as numbers, since a bad one may be out of Python's range."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_timestamp(field.type):
+            rows = rows.set_column(place, field.name, rows[field.name].cast(pa.int64()))
+    return str(rows.to_pylist()).encode()
 
 
 def _table_of(name: str) -> Table:

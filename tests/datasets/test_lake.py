@@ -158,6 +158,15 @@ def test_exact_repetitions_are_counted_not_quarantined(lake: Lake) -> None:
     assert (report.rows, report.inserted, report.repeated, report.quarantined) == (2, 1, 1, 0)
 
 
+def test_times_beyond_the_calendar_are_set_aside_once(lake: Lake) -> None:
+    """A time so far off that Python has no date for it is set aside as any bad row is, once."""
+    rows = bars([2**60])
+    for _ in range(2):
+        report = lake.write("bars", rows, **HOURLY)
+        assert report.reasons == {"time is not between 2009 and 2100": 1}
+    assert lake.quarantined_rows("bars")["ts"].cast(pa.int64()).to_pylist() == [2**60]
+
+
 def test_conflicting_duplicates_keep_the_last_line(lake: Lake) -> None:
     """Of rows with one key and other values the last stays, the others are set aside."""
     rows = bars([START] * 3, close=[101.0, 102.0, 103.0], _line=[12, 11, 10])
