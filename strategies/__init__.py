@@ -6,11 +6,23 @@ from .commission import PerpetualCommission
 from .feed import PanelFeed
 from .ledger import Fill, FundingPayment, Ledger
 from .parameters import CostParameters, TierBreakoutParameters
+from .replay import (
+    EXIT_REASONS,
+    ReplayArrays,
+    ReplaySetup,
+    bars_of,
+    replay,
+    replay_arrays,
+    replay_setup,
+    trades_table,
+)
+from .signals import Ladders, Signals, ladders_of, signals_of
 from .slippage import DepthSlippage, Slippage, SquareRootSlippage
 from .tier_breakout import TierBreakout
 from .trade_log import TRADES_SCHEMA, EquityCurve, TierTrades
 
 __all__ = [
+    "EXIT_REASONS",
     "TRADES_SCHEMA",
     "BacktestResult",
     "CostParameters",
@@ -18,15 +30,26 @@ __all__ = [
     "EquityCurve",
     "Fill",
     "FundingPayment",
+    "Ladders",
     "Ledger",
     "PanelFeed",
     "PerpetualBroker",
     "PerpetualCommission",
+    "ReplayArrays",
+    "ReplaySetup",
+    "Signals",
     "Slippage",
     "SquareRootSlippage",
     "TierBreakout",
     "TierBreakoutParameters",
     "TierTrades",
+    "bars_of",
+    "ladders_of",
     "perpetual_cerebro",
+    "replay",
+    "replay_arrays",
+    "replay_setup",
     "run_backtest",
+    "signals_of",
+    "trades_table",
 ]

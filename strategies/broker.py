@@ -25,13 +25,13 @@ Given up: interest, order history, volume fillers and cheat-on-close.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import Any, Final
 
 import backtrader as bt
 
 from ..datasets.instruments import Brackets
+from ._cost_formulas import bankruptcy_price, funding_of, slipped_price
 from .commission import PerpetualCommission
 from .ledger import END, LIQUIDATED, Fill, FundingPayment, Ledger
 from .slippage import Slippage, SquareRootSlippage
@@ -287,7 +287,7 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
         bps = self.slippage.bps(
             abs(size) * reference, quote_volume=volume, high=data.high[0], low=data.low[0]
         )
-        return reference * (1.0 + math.copysign(bps, size) / 1e4)
+        return slipped_price(reference, size, bps)
 
     def _execute(
         self, order: bt.Order, ago: int | None = None, price: float | None = None, **rest: Any
@@ -353,8 +353,7 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
     def _liquidate(self, data: Any) -> None:
         position = self.positions[data]
         leverage = self.getcommissioninfo(data).p.position_leverage
-        side = 1.0 if position.size > 0 else -1.0
-        bankruptcy = position.price * (1.0 - side / leverage)
+        bankruptcy = bankruptcy_price(position.price, leverage, 1 if position.size > 0 else -1)
         for order in [o for o in self.pending if o is not None and o.data is data]:
             self.cancel(order)
         order = self._own_order(data, LIQUIDATED)
@@ -366,7 +365,7 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
         rate = self._line(data, "funding_settled", 0.0)
         if rate != 0.0:
             ledger = self.ledger(data)
-            amount = -self.positions[data].size * data.close[0] * rate
+            amount = funding_of(self.positions[data].size, data.close[0], rate)
             self.cash += amount
             payment = FundingPayment(bar=len(data) - 1, amount=amount, fills=len(ledger.fills))
             ledger.funding.append(payment)

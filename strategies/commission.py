@@ -6,6 +6,8 @@ from typing import Any
 
 import backtrader as bt
 
+from ._cost_formulas import fee_of, margin_of_one
+
 
 class PerpetualCommission(bt.CommInfoBase):  # type: ignore[misc]  # backtrader has no stubs
     """Fees and margin of a linear perpetual.
@@ -38,11 +40,11 @@ class PerpetualCommission(bt.CommInfoBase):  # type: ignore[misc]  # backtrader 
 
     def get_margin(self, price: float) -> float:
         """Return the margin of one coin opened at a price, quote."""
-        return float(price / self.p.position_leverage)
+        return float(margin_of_one(price, self.p.position_leverage))
 
     def getvalue(self, position: bt.Position, price: float) -> float:
         """Return the margin that a position holds: it was set aside at its entry price."""
         return float(abs(position.size) * self.get_margin(position.price))
 
     def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
-        return abs(size) * price * self.fee_rate
+        return fee_of(size, price, self.fee_rate)

@@ -28,7 +28,7 @@ import numpy as np
 
 from ..datasets._compiled import compiled
 from .parameters import BOTH, LONG_ONLY, SHORT_ONLY, TierBreakoutParameters
-from .signals import FUEL, LOWER, NOTIONAL, PEAK, UPPER, Row
+from .signals import FUEL, LOWER, NOTIONAL, PEAK, UPPER, Row, Signals
 
 HOLD: Final = 0
 ENTER: Final = 1
@@ -43,6 +43,8 @@ REASONS: Final = {ABSORBED: "absorbed", TIME: "time"}
 
 _MARGIN_RESERVE: Final = 0.02
 """Share of the leverage cap left free for fees and for an open away from the close."""
+
+_LOOK_AHEAD: Final = 32
 
 
 class Rules(NamedTuple):
@@ -135,10 +137,16 @@ def _far(tier: Tier, direction: int) -> float:
 
 
 @compiled
+def _leans(imbalance: float, direction: int, rules: Rules) -> bool:
+    """Return whether the map holds enough more on a side than on the other."""
+    towards = imbalance if direction > 0 else 1.0 / imbalance
+    return towards >= rules.min_imbalance
+
+
+@compiled
 def _arm(row: Row, direction: int, rules: Rules) -> Tier:
     """Return the tier to freeze, if one qualifies."""
-    imbalance = row.imbalance if direction > 0 else 1.0 / row.imbalance
-    if not imbalance >= rules.min_imbalance:
+    if not _leans(row.imbalance, direction, rules):
         return no_tier()
     tiers = row.tiers[0 if direction > 0 else 1]
     for index in range(len(tiers)):
@@ -153,37 +161,45 @@ def _arm(row: Row, direction: int, rules: Rules) -> Tier:
                 tiers[index, PEAK],
                 tiers[index, NOTIONAL],
                 tiers[index, FUEL],
-                imbalance,
+                row.imbalance if direction > 0 else 1.0 / row.imbalance,
                 row.bar,
             )
     return no_tier()
 
 
 @compiled
-def _keep(tier: Tier, row: Row, direction: int, rules: Rules) -> Tier:
-    """Return an armed tier, or none if it is to be given up."""
+def _given_up(tier: Tier, bar: int, close: float, direction: int, rules: Rules) -> bool:
+    """Return whether an armed tier is dropped: too old, too far away, or passed."""
+    if bar - tier.armed_bar > rules.max_armed_bars:
+        return True
     near, far = _near(tier, direction), _far(tier, direction)
-    too_old = row.bar - tier.armed_bar > rules.max_armed_bars
-    too_far = (near - row.close) * direction > rules.max_distance * row.close
-    passed = (row.close - far) * direction >= 0.0
-    return no_tier() if too_old or too_far or passed else tier
+    too_far = (near - close) * direction > rules.max_distance * close
+    return too_far or (close - far) * direction >= 0.0
 
 
 @compiled
-def _allowed(row: Row, direction: int, rules: Rules) -> bool:
+def _placed(tier: Tier, close: float, direction: int, rules: Rules) -> bool:
+    """Return whether price is where an entry is sent: at the edge or beyond, or not yet if it rests."""
+    reached = (close - _near(tier, direction)) * direction >= 0.0
+    return reached != rules.rests
+
+
+@compiled
+def _allowed(atr: float, thrust: float, funding_rate: float, direction: int, rules: Rules) -> bool:
     """Return whether momentum and funding permit an entry."""
-    if not row.thrust * direction >= rules.min_thrust or not row.atr > 0.0:
+    if not thrust * direction >= rules.min_thrust or not atr > 0.0:
         return False
-    return not row.funding_rate * direction > rules.max_funding
+    return not funding_rate * direction > rules.max_funding
 
 
 @compiled
 def _enter(tier: Tier, row: Row, direction: int, rules: Rules) -> Decision:
     """Return the decision to enter at a tier, if it is triggered."""
-    near, far = _near(tier, direction), _far(tier, direction)
-    reached = (row.close - near) * direction >= 0.0
-    if not _allowed(row, direction, rules) or reached == rules.rests:
+    if not _placed(tier, row.close, direction, rules) or not _allowed(
+        row.atr, row.thrust, row.funding_rate, direction, rules
+    ):
         return _hold()
+    near, far = _near(tier, direction), _far(tier, direction)
     target = far
     if rules.to_next_tier:
         tiers = row.tiers[0 if direction > 0 else 1]
@@ -231,9 +247,8 @@ def _side(tier: Tier, row: Row, direction: int, rules: Rules) -> tuple[Tier, Dec
     """Decide on one side of price while flat."""
     if tier.armed_bar < 0:
         return _arm(row, direction, rules), _hold()
-    tier = _keep(tier, row, direction, rules)
-    if tier.armed_bar < 0:
-        return tier, _hold()
+    if _given_up(tier, row.bar, row.close, direction, rules):
+        return no_tier(), _hold()
     return tier, _enter(tier, row, direction, rules)
 
 
@@ -270,6 +285,83 @@ def decide(state: State, row: Row, account: Account, rules: Rules) -> tuple[Stat
         if decision.action == HOLD or (other.action != HOLD and nearer):
             decision = other
     return State(above, below, no_tier(), decision.stop, np.nan, np.nan), decision
+
+
+@compiled
+def _may_arm(imbalance: float, most_fuel: float, direction: int, rules: Rules) -> bool:
+    return most_fuel >= rules.min_fuel and _leans(imbalance, direction, rules)
+
+
+@compiled
+def _waits(
+    tier: Tier,
+    bar: int,
+    close: float,
+    atr: float,
+    thrust: float,
+    funding_rate: float,
+    direction: int,
+    rules: Rules,
+) -> bool:
+    """Return whether an armed tier is neither given up nor triggered."""
+    if _given_up(tier, bar, close, direction, rules):
+        return False
+    return not (
+        _placed(tier, close, direction, rules)
+        and _allowed(atr, thrust, funding_rate, direction, rules)
+    )
+
+
+@compiled
+def quiet_until(state: State, signals: Signals, bar: int, stop: int, rules: Rules) -> int:
+    """Return the first bar, from `bar` on, at which `decide` may do more than hold; else `stop`.
+
+    For whoever is flat, has no order and had no fill since the last call of `decide`: until the bar
+    returned it would hold and leave its tiers as they are, so that those calls can be left out. It
+    asks what `decide` asks, but of the least that it must know.
+
+    Parameters
+    ----------
+    state : State
+        What `decide` returned for the bar before.
+    signals : Signals
+    bar, stop : int
+    rules : Rules
+    """
+    while bar < stop:
+        # Looked at in pieces, so that a side that stays quiet is not searched to the end each time.
+        end = min(bar + _LOOK_AHEAD, stop)
+        loud = end
+        if rules.trades_long:
+            loud = _side_quiet_until(state.above, signals, bar, loud, 1, rules)
+        if rules.trades_short:
+            loud = _side_quiet_until(state.below, signals, bar, loud, -1, rules)
+        if loud < end:
+            return loud
+        bar = end
+    return stop
+
+
+@compiled
+def _side_quiet_until(
+    tier: Tier, signals: Signals, bar: int, stop: int, direction: int, rules: Rules
+) -> int:
+    # Taken out of the tuple once: in the loop that would count references.
+    if tier.armed_bar < 0:
+        imbalance, most_fuel = signals.imbalance, signals.most_fuel
+        side = 0 if direction > 0 else 1
+        for here in range(bar, stop):
+            if _may_arm(imbalance[here], most_fuel[here, side], direction, rules):
+                return here
+        return stop
+    close, atr, thrust = signals.close, signals.atr, signals.thrust
+    funding_rate = signals.funding_rate
+    for here in range(bar, stop):
+        if not _waits(
+            tier, here, close[here], atr[here], thrust[here], funding_rate[here], direction, rules
+        ):
+            return here
+    return stop
 
 
 @compiled

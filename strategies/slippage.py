@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from ..datasets.errors import InputError
-
-_PARKINSON: Final = 1.0 / (2.0 * math.sqrt(math.log(2.0)))
-_BPS: Final = 1e4
+from ._cost_formulas import square_root_bps
 
 
 class Slippage(Protocol):
@@ -62,13 +59,15 @@ class SquareRootSlippage:
 
     def bps(self, notional: float, *, quote_volume: float, high: float, low: float) -> float:
         """Return the slippage in basis points; see `Slippage.bps`."""
-        if self.spread_bps == 0.0 and self.coefficient == 0.0:
-            return 0.0
-        if not quote_volume > 0.0:
-            return self.max_bps
-        volatility = _PARKINSON * math.log(high / low)
-        impact = self.coefficient * volatility * math.sqrt(notional / quote_volume)
-        return min(0.5 * self.spread_bps + _BPS * impact, self.max_bps)
+        return square_root_bps(
+            float(notional),
+            float(quote_volume),
+            float(high),
+            float(low),
+            float(self.spread_bps),
+            float(self.coefficient),
+            float(self.max_bps),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from .broker import PerpetualBroker
 from .ledger import END, Fill, FundingPayment
 
 _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
-_TIER_COLUMNS: Final = (
+TIER_COLUMNS: Final = (
     "tier_lower",
     "tier_upper",
     "tier_peak",
@@ -42,7 +42,7 @@ TRADES_SCHEMA: Final = pa.schema(
         ("stop_price", pa.float64()),
         ("target_price", pa.float64()),
         ("own_liquidation_price", pa.float64()),
-        *[(name, pa.float64()) for name in _TIER_COLUMNS],
+        *[(name, pa.float64()) for name in TIER_COLUMNS],
         ("exit_reason", pa.string()),
         ("bars_held", pa.int64()),
         ("gross_pnl", pa.float64()),
@@ -97,10 +97,9 @@ class EquityCurve(bt.Analyzer):  # type: ignore[misc]  # backtrader has no stubs
         self.position.append(self.strategy.position.size)
 
     def stop(self) -> None:
-        """Take the closing of what was still open at the end into the last bar."""
+        """Take the closing on paper of what was still open into the last equity; it was held till then."""
         if self.equity:
             self.equity[-1] = self.strategy.broker.getvalue()
-            self.position[-1] = self.strategy.position.size
 
     def get_analysis(self) -> dict[str, list[float]]:
         """Return the two lists."""
@@ -240,7 +239,7 @@ def _story(fills: list[Fill], bars: Mapping[int, _Bar]) -> dict[str, object]:
         "size": size,
         "stop_price": context.get("stop_price", np.nan),
         "target_price": context.get("target_price", np.nan),
-        **{name: context.get(name, np.nan) for name in _TIER_COLUMNS},
+        **{name: context.get(name, np.nan) for name in TIER_COLUMNS},
         "exit_reason": fills[-1].reason,
         "bars_held": last - first + 1,
         "mae": direction * (worst / entry - 1.0),

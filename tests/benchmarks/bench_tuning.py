@@ -14,10 +14,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "strategies")]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "strategies"))
 import tuning_worlds as worlds
 
 from builders import random_panel
@@ -93,29 +95,46 @@ def trials_a_second(
         return (last - first) / (ended - began), progress
 
 
-def overhead(trials: int, *, more: int, sampler: str, rounds: int) -> list[float]:
-    """Return the milliseconds of suggesting and storing a trial in a study that has so many."""
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        market = worlds.whole_market()
-        plan = worlds.small_plan(market, space=search_space(fixed={"max_hold": "24"}))
-        given = {"market": market, "plan": plan, "evaluate": worlds.hill, "seed": 1}
-        worlds.run_small(Path(folder), trials=50, sampler="random", **given)
-        storage = open_storage(str(Path(folder) / "journal.log"))
-        with quiet():
-            study = optuna.load_study(study_name=plan.name, storage=storage)
-        some = study.get_trials(deepcopy=False)
-        for place in range(50, trials):
-            study.add_trial(some[place % len(some)])
-        goal = trials
-        for _ in range(rounds):
-            goal += more
-            _, progress, _, _ = worlds.run_small(
-                Path(folder), trials=goal, sampler=sampler, **given
-            )
-            spent = progress.seconds["suggest"] + progress.seconds["store"]
-            found.append(1e3 * spent / more)
-    return found
+def overhead(sizes: tuple[int, int], *, more: int, sampler: str, rounds: int) -> list[float]:
+    """Return the CPU milliseconds of suggesting and storing a trial in studies of two sizes."""
+    market = worlds.whole_market()
+    plan = worlds.small_plan(market, space=search_space(fixed={"max_hold": "24"}))
+    given = {"market": market, "plan": plan, "evaluate": worlds.hill, "seed": 1}
+    spent: tuple[list[float], list[float]] = ([], [])
+    with tempfile.TemporaryDirectory() as root:
+        for size in sizes:
+            prefill(Path(root) / str(size), size, plan.name, given)
+        for done in range(rounds):
+            for size, kept in zip(sizes, spent, strict=True):
+                marks: list[float] = []
+
+                def marked(marks: list[float] = marks) -> bool:
+                    marks.append(time.process_time())
+                    return False
+
+                _, progress, _, _ = worlds.run_small(
+                    Path(root) / str(size),
+                    trials=size + more * (done + 1),
+                    sampler=sampler,
+                    stop=marked,
+                    **given,
+                )
+                evaluated = progress.seconds["evaluate"] / more
+                # The first one of a session reads all trials.
+                kept.append(1e3 * ((marks[-1] - marks[1]) / (len(marks) - 2) - evaluated))
+    return [statistics.median(kept) for kept in spent]
+
+
+def prefill(folder: Path, size: int, name: str, given: dict[str, Any]) -> None:
+    """Write a study of so many trials."""
+    worlds.run_small(folder, trials=50, sampler="random", **given)
+    with quiet():
+        study = optuna.load_study(
+            study_name=name, storage=open_storage(str(folder / "journal.log"))
+        )
+    some = study.get_trials(deepcopy=False)
+    for place in range(50, size):
+        study.add_trial(some[place % len(some)])
 
 
 def stored_a_second(address: str, folder: Path, *, trials: int) -> float:
@@ -175,12 +194,10 @@ def main() -> None:
             f"with two; {found['not_evaluation']:.0%} of a trial is not evaluation"
         )
     if "flat" in options.parts:
-        small = overhead(100, more=100, sampler=options.sampler, rounds=options.rounds)
-        large = overhead(options.trials, more=100, sampler=options.sampler, rounds=options.rounds)
-        found |= {
-            "overhead_ms": round(statistics.median(small), 2),
-            "overhead_growth": round(statistics.median(large) / statistics.median(small), 2),
-        }
+        small, large = overhead(
+            (100, options.trials), more=200, sampler=options.sampler, rounds=options.rounds
+        )
+        found |= {"overhead_ms": round(small, 2), "overhead_growth": round(large / small, 2)}
         print(
             f"suggesting and storing takes {found['overhead_ms']} ms at 100 trials and "
             f"{found['overhead_growth']} times that at {options.trials:,}"
