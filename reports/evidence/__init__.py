@@ -1,0 +1,1 @@
+"""Evidence: when did the imbalance actually predict moves, and when did it not?"""
