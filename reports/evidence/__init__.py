@@ -1,1 +1,1 @@
-"""Evidence: when did the imbalance actually predict moves, and when did it not?"""
+"""Evidence, or its absence: when the imbalance predicted moves, and when it did not."""

@@ -9,7 +9,7 @@ forward return.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -188,9 +188,8 @@ FACT_NAMES: Final = Facts._fields
 
 def sliced(market: EvidenceMarket, start: int, stop: int) -> EvidenceMarket:
     """Return bars `start` to `stop` (exclusive) of a market."""
-    changed = {
-        "panel": market.panel.slice(start, stop),
-        "features": market.features.slice(start, stop),
-    }
-    kept = {f.name: getattr(market, f.name) for f in fields(market) if f.name not in changed}
-    return EvidenceMarket(**kept, **changed)
+    return replace(
+        market,
+        panel=market.panel.slice(start, stop),
+        features=market.features.slice(start, stop),
+    )
