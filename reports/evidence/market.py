@@ -86,8 +86,7 @@ class Facts(NamedTuple):
 
     def known(self) -> BoolArray1D:
         """Return the bars at which all of them are known, shape (n,)."""
-        known: BoolArray1D = np.isfinite(np.stack(self)).all(axis=0)
-        return known
+        return np.logical_and.reduce(np.isfinite(np.stack(self)), axis=0)
 
 
 def known_facts(panel: Panel) -> Facts:
@@ -107,15 +106,17 @@ def known_facts(panel: Panel) -> Facts:
     averages = [log_close - _average(log_close, bars_in(panel, hours)) for hours in _AVERAGE_HOURS]
     day = 2.0 * np.pi * (panel.close_ts % DAY_US) / DAY_US
     week = 2.0 * np.pi * (panel.close_ts % (_WEEK_HOURS * HOUR_US)) / (_WEEK_HOURS * HOUR_US)
-    return Facts(
-        *returns,
-        *averages,
-        volatility(panel),
-        np.sin(day),
-        np.cos(day),
-        np.sin(week),
-        np.cos(week),
-        np.nan_to_num(panel.funding_rate),
+    return Facts._make(
+        [
+            *returns,
+            *averages,
+            volatility(panel),
+            np.sin(day),
+            np.cos(day),
+            np.sin(week),
+            np.cos(week),
+            np.nan_to_num(panel.funding_rate),
+        ]
     )
 
 
