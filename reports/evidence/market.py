@@ -86,7 +86,8 @@ class Facts(NamedTuple):
 
     def known(self) -> BoolArray1D:
         """Return the bars at which all of them are known, shape (n,)."""
-        return np.logical_and.reduce(np.isfinite(np.stack(self)), axis=0)
+        known: BoolArray1D = np.logical_and.reduce(np.isfinite(np.stack(self)), axis=0)
+        return known
 
 
 def known_facts(panel: Panel) -> Facts:
