@@ -7,7 +7,7 @@ as many witnesses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -77,17 +77,41 @@ def partial_rank_correlation(
     For one control it equals ``(r12 - r13 r23) / sqrt((1 - r13^2) (1 - r23^2))`` of the rank
     correlations (Kendall, M. G. (1942). Partial rank correlation. Biometrika 32, 277-283).
     """
-    columns = [first, second, *controls]
-    if not all(np.isfinite(column).all() for column in columns):
-        raise InputError("a rank correlation needs finite values: leave out the others first")
-    ranks = [rankdata(column) for column in columns]
-    design = np.column_stack([np.ones(len(first)), *ranks[2:]])
-    residuals = [rank - design @ np.linalg.lstsq(design, rank, rcond=None)[0] for rank in ranks[:2]]
+    residuals = rank_residuals((first, second), controls)
     sizes = [float(np.sqrt(residual @ residual)) for residual in residuals]
-    # What least squares leaves of a rank that the controls explain fully is rounding.
-    if min(sizes) <= 1e-9 * len(first) ** 1.5:
+    if min(sizes) == 0.0:
         return float("nan")
     return float(residuals[0] @ residuals[1] / (sizes[0] * sizes[1]))
+
+
+def rank_residuals(
+    columns: Sequence[Float64Array1D], controls: Sequence[Float64Array1D]
+) -> list[Float64Array1D]:
+    """Return what is left of each column's ranks when the ranks of the controls are taken out.
+
+    Parameters
+    ----------
+    columns, controls : sequence of ndarray of float64, shape (n,)
+
+    Returns
+    -------
+    list of ndarray of float64, shape (n,)
+        The residuals of a least-squares fit on the controls' ranks and a constant; all 0 where the
+        controls explain a column fully or it does not vary.
+
+    Raises
+    ------
+    InputError
+        If a value is not finite.
+    """
+    if not all(np.isfinite(column).all() for column in (*columns, *controls)):
+        raise InputError("a rank correlation needs finite values: leave out the others first")
+    ranks = [rankdata(column) for column in columns]
+    design = np.column_stack([np.ones(len(ranks[0])), *(rankdata(c) for c in controls)])
+    residuals = [rank - design @ np.linalg.lstsq(design, rank, rcond=None)[0] for rank in ranks]
+    # What least squares leaves of a rank that the controls explain fully is rounding.
+    limit = 1e-9 * len(ranks[0]) ** 1.5
+    return [r if np.sqrt(r @ r) > limit else np.zeros_like(r) for r in residuals]
 
 
 def day_block_interval(
