@@ -73,7 +73,8 @@ class EventTrades:
     def net(self, way: Way, size: int) -> Float64Array1D:
         """Return what each trade gave after fees, slippage at that size, and funding, shape (m,)."""
         sign = 1.0 if way == BREAKOUT else -1.0
-        return sign * (self.gross + self.funding) - self.fee - self.slippage[size]
+        result: Float64Array1D = sign * (self.gross + self.funding) - self.fee - self.slippage[size]
+        return result
 
 
 def trade_events(
@@ -176,10 +177,8 @@ def daily_nets(
     """
     kept = np.ones(len(trades.day), bool) if chosen is None else chosen
     place = np.searchsorted(days, trades.day[kept])
-    sums: Float64Array1D = np.bincount(
-        place, weights=trades.net(way, size)[kept], minlength=len(days)
-    )
-    return sums
+    net = trades.net(way, size)[kept]
+    return np.bincount(place, weights=net, minlength=len(days)).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
