@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from ._map_book import LONG, SHORT, Grid
-from ._map_kernel import KernelSettings, MarketArrays, accumulate, empty_output
+from ._map_kernel import KernelOutput, KernelSettings, MarketArrays, accumulate, empty_output
 from .calibration import (
     Calibration,
     CalibrationParameters,
@@ -216,14 +216,7 @@ def build_map(
     accumulate(market, settings, kept, np.zeros(0, dtype=np.int64), output)
     del market  # years of minutes: a few hundred megabytes
     observed = bool(panel.oi_observed.any())
-    features = features_from_arrays(
-        parameters.windows,
-        (output.sums[0], output.sums[1]),
-        tiers=(output.tiers[0], output.tiers[1]),
-        hourly_quote_volume=hourly_quote_volume(panel),
-        predicted=(output.predicted[0], output.predicted[1]),
-        book=(output.book[0], output.book[1]),
-    )
+    features = _features(panel, parameters, output)
     return LiquidationMap(
         features=features,
         snapshots=picture(panel, settings, kept, fine=output.snapshots),
@@ -232,6 +225,48 @@ def build_map(
         model=MODEL_OPEN_INTEREST if observed else MODEL_VOLUME,
         notes=_notes(panel) + _calibration_notes(fitted),
         calibration=fitted,
+    )
+
+
+def rebuild_features(
+    panel: Panel,
+    instrument: Instrument,
+    *,
+    parameters: MapParameters,
+    calibration: Calibration | None = None,
+) -> MapFeatures:
+    """Rebuild a map's features with a mix that is given, without a fit and without pictures.
+
+    For maps of other paths, or by other conventions, that are to be compared with a map: with the
+    same arguments the features are those of `build_map`, to the last bit.
+
+    Parameters
+    ----------
+    panel : Panel
+    instrument : Instrument
+    parameters : MapParameters
+    calibration : Calibration, optional
+        A fitted mix over time, as `LiquidationMap` has it; without it the parameters' mix and churn
+        hold throughout.
+    """
+    offsets = leverage_offsets(parameters, instrument, price=float(panel.open[0]))
+    settings = kernel_settings(panel, parameters, offsets)
+    if calibration is not None:
+        settings = with_calibration(settings, calibration, panel)
+    output = empty_output(len(panel), settings, tiers_kept=parameters.tiers_kept)
+    nothing = np.zeros(0, dtype=np.int64)
+    accumulate(market_arrays(panel, parameters.bin_width), settings, nothing, nothing, output)
+    return _features(panel, parameters, output)
+
+
+def _features(panel: Panel, parameters: MapParameters, output: KernelOutput) -> MapFeatures:
+    return features_from_arrays(
+        parameters.windows,
+        (output.sums[0], output.sums[1]),
+        tiers=(output.tiers[0], output.tiers[1]),
+        hourly_quote_volume=hourly_quote_volume(panel),
+        predicted=(output.predicted[0], output.predicted[1]),
+        book=(output.book[0], output.book[1]),
     )
 
 
