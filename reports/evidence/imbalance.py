@@ -1,4 +1,4 @@
-"""The imbalance as a signal: does more above than below say which way price goes?
+"""The imbalance as a signal: whether more above than below says which way price goes.
 
 Judged by the rank correlation of the log imbalance with forward returns (the information coefficient), raw
 and after the price-only twin and what everyone knows are taken out, and by returns by quantile and hits
@@ -159,7 +159,7 @@ def imbalance_evidence(
     ----------
     market : EvidenceMarket
     nulls : iterable of EvidenceMarket
-        The same on paths where it cannot predict, see `surrogates.null_markets`; each is used once and let go.
+        The same on paths where it cannot predict, see `surrogates.null_markets`; each is used once.
     rng : numpy.random.Generator
         Draws the signs of the quantiles' clusters.
 

@@ -3,7 +3,7 @@
 | map | what it is | what it keeps |
 |---|---|---|
 | mirrored | distances above and below price swapped at each moment | distances, sizes, clusters in time |
-| shifted | the map of some days earlier, at its distances from price | all but the tie to today's price path |
+| shifted | the map of some days earlier, at its distances from price | all but the tie to today's path |
 | leverage shuffled | rebuilt with the leverage mix dealt out anew | entries, volume, open interest |
 | volume only | rebuilt without open interest | entries and volume, with a half-life |
 | price-only twin | price over its moving average, and recent extremes as tiers | all that price alone says |
@@ -21,7 +21,7 @@ import numpy as np
 
 from ...datasets.map_features import Float32Array2D, MapFeatures, TierLadder
 from ...datasets.naming import DAY_US
-from ...datasets.panel import Float64Array1D, Int64Array1D
+from ...datasets.panel import Float64Array1D, Int64Array1D, Panel
 from .map_recipe import MapRecipe
 from .market import EvidenceMarket
 
@@ -86,21 +86,25 @@ def leverage_shuffled(
         recipe.parameters, mix=tuple(recipe.parameters.mix[place] for place in order)
     )
     fitted = recipe.calibration
-    calibration = None if fitted is None else replace(fitted, mix=fitted.mix[:, :, order])
+    calibration = None if fitted is None else replace(fitted, mix=fitted.mix.take(order, axis=2))
     shuffled = MapRecipe(parameters=parameters, calibration=calibration)
     return shuffled.build(market, market.panel).features
 
 
 def volume_only(market: EvidenceMarket, recipe: MapRecipe) -> MapFeatures:
     """Return the map rebuilt as if there were no open interest."""
-    bars = len(market.panel)
-    unknown = replace(
-        market.panel,
+    return recipe.build(market, without_open_interest(market.panel)).features
+
+
+def without_open_interest(panel: Panel) -> Panel:
+    """Return the panel as if no open interest had been observed."""
+    bars = len(panel)
+    return replace(
+        panel,
         oi_base=np.full(bars, np.nan),
         oi_observed=np.zeros(bars, dtype=np.bool_),
         oi_series=np.full(bars, -1),
     )
-    return recipe.build(market, unknown).features
 
 
 def _derangement(count: int, rng: np.random.Generator) -> Int64Array1D:
