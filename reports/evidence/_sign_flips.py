@@ -17,7 +17,7 @@ from ...datasets.panel import Float64Array1D
 
 _ROUNDING: Final = 1e-12
 _ROWS_AT_ONCE: Final = 1000
-_HALVINGS: Final = 40
+_HALVINGS: Final = 26
 _DOUBLINGS: Final = 40
 
 

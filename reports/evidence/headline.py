@@ -18,7 +18,6 @@ from .verdicts import (
     TOO_LITTLE_DATA,
     Outcome,
     Verdict,
-    effect_words,
 )
 
 
