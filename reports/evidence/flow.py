@@ -2,8 +2,8 @@
 
 A bar whose range reached predicted liquidations had forced orders in it, if the map is right: buys of
 shorts, sells of longs. If these move price beyond the bar, the return after it leans to their side. The
-bar's own return and range say much the same and are taken out first, with what everyone knows; what
-remains is the map's. One score a bar, summed by blocks of days, is tested against 0.
+bar's own return and range and the hour before say much the same and are taken out first; what remains is
+the map's. One score a bar, summed by blocks of days, is tested against 0.
 
 How far price goes is judged in the same way: the size of the move after the bar, against the size of what
 was swept, beyond range, volume and volatility over several spans (Corsi, F. (2009). A simple approximate
@@ -57,6 +57,8 @@ class FlowSkill:
     hours : float
     way : Effect
         Partial correlation of the signed flow with the return, in volatility units.
+    given_all : Effect
+        As `way`, with everything taken out that everyone knows: `known_controls`.
     far : Effect
         Partial correlation of the flow's size with the log size of the move.
     prints : Effect or None
@@ -67,6 +69,7 @@ class FlowSkill:
 
     hours: float
     way: Effect
+    given_all: Effect
     far: Effect
     prints: Effect | None
     beyond_prints: Effect | None
@@ -123,7 +126,8 @@ def flow_evidence(market: EvidenceMarket, *, rng: np.random.Generator) -> FlowEv
     at its close, as are all that is taken out of it.
     """
     panel, features = market.panel, market.features
-    way, far = way_controls(panel), far_controls(panel, features)
+    way, known = way_controls(panel), known_controls(panel)
+    far = far_controls(panel, features)
     signed, size = signed_flow(features), flow_size(features)
     printed = printed_flow(panel, features)
     skills = []
@@ -143,6 +147,7 @@ def flow_evidence(market: EvidenceMarket, *, rng: np.random.Generator) -> FlowEv
             FlowSkill(
                 hours=hours,
                 way=effect(signed, move, way),
+                given_all=effect(signed, move, known),
                 far=effect(size, length, far),
                 prints=None if printed is None else effect(printed, move, way),
                 beyond_prints=(
@@ -221,27 +226,33 @@ def printed_flow(panel: Panel, features: MapFeatures) -> Float64Array1D | None:
 
 
 def way_controls(panel: Panel) -> Float64Array2D:
-    """Return what tells the direction without a map, shape (n, C), odd in the direction of price.
+    """Return what the last hour says about direction without a map, shape (n, C).
 
     The bar's own return and how far it went either way, with their signed squares, the returns of the
-    bars before, and what everyone knows; all but time and funding in volatility units.
+    three bars and of the hour before its close, in volatility units, and the time.
     """
     facts = known_facts(panel)
     unit = facts.volatility
     own, up, down = (part / unit for part in _own_bar(panel))
     before = [_lagged(own, lag) for lag in range(1, _LAGS + 1)]
-    past = [
-        *(facts.return_1h, facts.return_4h, facts.return_24h, facts.return_168h),
+    time = [facts.hour_sine, facts.hour_cosine, facts.week_sine, facts.week_cosine]
+    shape = [own, up, down, own * np.abs(own), up * up, down * down]
+    return np.column_stack([*shape, *before, facts.return_1h / unit, *time])
+
+
+def known_controls(panel: Panel) -> Float64Array2D:
+    """Return `way_controls` and the slower facts, up to a week's trend, and funding, shape (n, C).
+
+    In a sample of a few weeks such slow facts look as if price returned to them, which it does in every
+    sample, and taking them out costs power; so the claim is made without them and has to hold with them.
+    """
+    facts = known_facts(panel)
+    slow = [
+        *(facts.return_4h, facts.return_24h, facts.return_168h),
         *(facts.over_average_24h, facts.over_average_72h, facts.over_average_168h),
     ]
-    time = [facts.hour_sine, facts.hour_cosine, facts.week_sine, facts.week_cosine]
     return np.column_stack(
-        [
-            *(own, up, down, own * np.abs(own), up * up, down * down),
-            *before,
-            *(part / unit for part in past),
-            *(facts.funding, *time),
-        ]
+        [way_controls(panel), *(fact / facts.volatility for fact in slow), facts.funding]
     )
 
 

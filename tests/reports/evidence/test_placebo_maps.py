@@ -56,7 +56,8 @@ def test_mirrored_twice_is_the_map(null_world: EvidenceMarket) -> None:
 def test_shifted_maps_keep_the_distances_of_days_ago(null_world: EvidenceMarket) -> None:
     """Two days later each tier stands as far from price as it did, and before that nothing is known."""
     late, bars = shifted(null_world, 2), 2 * BARS_A_DAY
-    assert np.isnan(late.imbalance[:bars]).all() and np.isnan(late.below.peak[:bars]).all()
+    assert np.isnan(late.imbalance[:bars]).all()
+    assert np.isnan(late.below.peak[:bars]).all()
     assert np.array_equal(late.imbalance[bars:], null_world.features.imbalance[:-bars])
     now = distances(late.below, null_world)[:, bars:]
     then = distances(null_world.features.below, null_world)[:, :-bars]
@@ -77,7 +78,8 @@ def test_shifted_maps_look_at_the_clock_over_gaps(null_world: EvidenceMarket) ->
     late = shifted(market, 1).imbalance[:, 0]
     ts = market.panel.ts
     known = np.isin(ts - DAY_US, ts)
-    assert np.array_equal(np.isfinite(late), known) and (~known).sum() == BARS_A_DAY + 100
+    assert np.array_equal(np.isfinite(late), known)
+    assert (~known).sum() == BARS_A_DAY + 100
     assert np.array_equal(late[known], null_world.features.imbalance[kept[known] - BARS_A_DAY, 0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -59,8 +60,9 @@ def test_fits_follow_each_other_and_see_only_what_was() -> None:
     """The weeks cover all bars after the first, and no fit looks at a bar for which it holds."""
     panel = long_panel()
     fits = list(weekly_fits(panel))
-    assert fits[0].start == WEEK and fits[-1].stop == len(panel)
-    assert all(one.stop == two.start for one, two in zip(fits, fits[1:], strict=False))
+    assert fits[0].start == WEEK
+    assert fits[-1].stop == len(panel)
+    assert all(one.stop == two.start for one, two in itertools.pairwise(fits))
     assert all(fit.past.max() < fit.start for fit in fits)
     assert (panel.close_ts[fits[0].past] % 3_600_000_000 == 0).all()
 
@@ -69,7 +71,8 @@ def test_past_groups_are_thirds_of_the_past() -> None:
     """A value belongs to the third of its past in which it lies; rising values are in the highest."""
     panel = long_panel()
     rising = past_group(panel, np.arange(len(panel), dtype=np.float64), 3)
-    assert (rising[:WEEK] == -1).all() and (rising[WEEK:] == 2).all()
+    assert (rising[:WEEK] == -1).all()
+    assert (rising[WEEK:] == 2).all()
     noise = past_group(panel, np.random.default_rng(3).normal(size=len(panel)), 3)
     assert np.allclose(np.bincount(noise[WEEK:]) / (len(panel) - WEEK), 1 / 3, atol=0.06)
 
@@ -161,4 +164,5 @@ def test_twin_of_a_short_market_knows_nothing() -> None:
     instrument = instrument_for("simulated", "SIMUSDT")
     features = rebuild_features(panel, instrument, parameters=MapParameters())
     twin = price_only_twin(EvidenceMarket(panel=panel, features=features, instrument=instrument))
-    assert np.isnan(twin.imbalance).all() and np.isnan(twin.above.lower).all()
+    assert np.isnan(twin.imbalance).all()
+    assert np.isnan(twin.above.lower).all()

@@ -79,7 +79,8 @@ def test_surrogates_keep_volatility_volume_and_gaps(panel: Panel) -> None:
     price = turned.quote_volume / turned.volume / (panel.quote_volume / panel.volume)
     assert np.allclose(price, turned.close / panel.close)
     inside = (turned.low <= np.minimum(turned.open, turned.close) * (1.0 + 1e-12)).all()
-    assert inside and (turned.high * (1.0 + 1e-12) >= np.maximum(turned.open, turned.close)).all()
+    assert inside
+    assert (turned.high * (1.0 + 1e-12) >= np.maximum(turned.open, turned.close)).all()
 
 
 def test_mirrored_twice_is_the_original(panel: Panel) -> None:
@@ -133,5 +134,7 @@ def test_imported_maps_are_turned_against_the_prices(null_world: EvidenceMarket)
     real, other = null_world.features.imbalance[:, 1], turned.features.imbalance[:, 1]
     assert np.array_equal(np.sort(real), np.sort(other))
     days = [k for k in range(1, 20) if np.array_equal(np.roll(real, 288 * k), other)]
-    assert len(days) == 1 and 3 <= days[0] <= 17
-    assert "cannot be rebuilt" in null_note(None) and "rebuilt" in null_note(RECIPE)
+    assert len(days) == 1
+    assert 3 <= days[0] <= 17
+    assert "cannot be rebuilt" in null_note(None)
+    assert "rebuilt" in null_note(RECIPE)
