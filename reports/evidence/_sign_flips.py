@@ -9,6 +9,7 @@ All that depends on the signs are four sums a draw, so a test of any other null 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -21,14 +22,14 @@ _HALVINGS: Final = 26
 _DOUBLINGS: Final = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SignFlips:
     """Cluster sums and what random signs make of them.
 
     Attributes
     ----------
     scores, weights : ndarray of float64, shape (clusters,)
-    sums : ndarray of float64, shape (draws, 4)
+    sums : ndarray of float64, shape (4, draws)
         Sums over clusters of sign times score, weight, score x weight and weight squared.
     complete : bool
         Whether the draws are all flips that exist (the data's own signs among them).
@@ -54,42 +55,42 @@ class SignFlips:
         complete = count - 1 <= np.log2(draws)
         # A flip of all clusters changes no |t|: with the last sign fixed, half of the flips are all.
         rows = 2 ** (count - 1) if complete else draws
-        sums = np.empty((rows, 4))
+        sums = np.empty((4, rows))
         for start in range(0, rows, _ROWS_AT_ONCE):
             numbers = np.arange(start, min(start + _ROWS_AT_ONCE, rows))
             if complete:
                 bits = (numbers[:, None] >> np.arange(count)) & 1
             else:
                 bits = rng.integers(0, 2, (len(numbers), count), dtype=np.int8)
-            sums[numbers] = columns.sum(axis=0) - 2.0 * (bits.astype(np.float64) @ columns)
+            flipped = bits.astype(np.float64) @ columns
+            sums[:, numbers] = (columns.sum(axis=0) - 2.0 * flipped).T
         return cls(scores=scores, weights=weights, sums=sums, complete=complete)
 
-    @property
+    @cached_property
     def estimate(self) -> float:
         """The estimate itself."""
         return float(self.scores.sum() / self.weights.sum())
 
-    @property
+    @cached_property
     def standard_error(self) -> float:
         """Its cluster-robust standard error, with the factor G / (G - 1); 0 where nothing varies."""
         count = len(self.scores)
-        return float(np.sqrt(self._spread() * count / (count - 1)) / self.weights.sum())
+        return float(np.sqrt(self._spread * count / (count - 1)) / self.weights.sum())
 
     def p_value(self, null: float) -> float:
         """Return the two-sided p-value of the null that the effect is `null`."""
-        distance = float((self.scores - null * self.weights).sum())
-        total = self.weights.sum()
-        score, weight, cross, square = self.sums.T
+        score, weight, cross, square = self.sums
         # 1. Under the null each cluster keeps `scores - null * weights`, with a random sign.
+        kept = self.scores - null * self.weights
         flipped = score - null * weight
-        left = np.square(self.scores - null * self.weights).sum()
+        left = float(kept @ kept)
         # 2. The estimate moves by `flipped / total`; what then remains of each cluster is its spread.
+        total, squares = self._totals
         move = flipped / total
-        crossed = cross - null * square
-        spread = left - 2.0 * move * crossed + move**2 * np.square(self.weights).sum()
+        spread = left + move * (squares * move - 2.0 * (cross - null * square))
         spread = np.maximum(spread - _ROUNDING * left, 0.0)
         # 3. |t| of a draw against ours, multiplied out since a spread may be 0.
-        beyond = int(np.count_nonzero(flipped**2 * self._spread() >= distance**2 * spread))
+        beyond = int(np.count_nonzero(flipped**2 * self._spread >= kept.sum() ** 2 * spread))
         return beyond / len(flipped) if self.complete else (1 + beyond) / (1 + len(flipped))
 
     def interval(self, level: float) -> tuple[float, float]:
@@ -125,8 +126,13 @@ class SignFlips:
                 inside = middle
         return inside
 
+    @cached_property
+    def _totals(self) -> tuple[float, float]:
+        return float(self.weights.sum()), float(self.weights @ self.weights)
+
+    @cached_property
     def _spread(self) -> float:
-        """Return the sum of squares of what the estimate leaves of each cluster."""
+        """The sum of squares of what the estimate leaves of each cluster."""
         left = self.scores - self.estimate * self.weights
         spread = float(left @ left)
         return spread if spread > _ROUNDING * float(self.scores @ self.scores) else 0.0

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy.stats import norm
 from scipy.stats import t as student
 
 from ...datasets.errors import InputError
@@ -204,8 +203,8 @@ def minimum_detectable_effect(
     >>> round(minimum_detectable_effect(1.0), 3)
     2.802
     """
-    law = student(degrees) if np.isfinite(degrees) else norm
-    return float(se * (law.ppf(1.0 - alpha / 2.0) + law.ppf(power)))
+    quantiles = student.ppf([1.0 - alpha / 2.0, power], degrees)
+    return float(se * quantiles.sum())
 
 
 def blocks_of(day: Int64Array1D, horizon_days: float) -> Int64Array1D:
