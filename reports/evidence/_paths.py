@@ -21,7 +21,7 @@ UNKNOWN: Final = -2
 """The horizon has not ended, or bars are missing in it."""
 
 PATH_COLUMNS: Final = 6
-_SIGNED, _PROGRESS, _SETBACK, _STATE, _CROSSING_BARS, _EXCESS = range(PATH_COLUMNS)
+SIGNED_COLUMN, _PROGRESS, _SETBACK, STATE_COLUMN, _CROSSING_BARS, _EXCESS = range(PATH_COLUMNS)
 
 
 class LogPrices(NamedTuple):
@@ -127,7 +127,7 @@ def follow(
     for row in range(len(bar)):
         first = bar[row]
         end = first + horizon
-        found[row, _STATE] = UNKNOWN
+        found[row, STATE_COLUMN] = UNKNOWN
         if (
             end >= len(prices.close)
             or prices.ordinal[end] - prices.ordinal[first] != horizon
@@ -154,10 +154,10 @@ def follow(
                 elif crossed:
                     state = ACTIVATED
                     found[row, _CROSSING_BARS] = at - first
-        found[row, _SIGNED] = way * (prices.close[end] - start[row]) / unit[row]
+        found[row, SIGNED_COLUMN] = way * (prices.close[end] - start[row]) / unit[row]
         found[row, _PROGRESS] = progress / unit[row]
         found[row, _SETBACK] = setback / unit[row]
-        found[row, _STATE] = state
+        found[row, STATE_COLUMN] = state
         if state == ACTIVATED:
             beyond = progress - way * (far[row] - start[row])
             found[row, _EXCESS] = beyond / unit[row]
