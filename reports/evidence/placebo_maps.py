@@ -19,7 +19,12 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from ...datasets.map_features import Float32Array2D, MapFeatures, TierLadder
+from ...datasets.map_features import (
+    Float32Array2D,
+    Float64Array2D,
+    MapFeatures,
+    TierLadder,
+)
 from ...datasets.naming import DAY_US
 from ...datasets.panel import Float64Array1D, Int64Array1D, Panel
 from .map_recipe import MapRecipe
@@ -121,8 +126,8 @@ def _moved(market: EvidenceMarket, source: Int64Array1D) -> MapFeatures:
     known = source >= 0
     factor = np.where(known, close / close[source], np.nan)
 
-    def taken(values: Float64Array1D) -> Float64Array1D:
-        rows = values[source].astype(np.float64)
+    def taken(values: np.ndarray) -> Float64Array2D:
+        rows: Float64Array2D = values[source].astype(np.float64)
         rows[~known] = np.nan
         return rows
 
@@ -142,7 +147,8 @@ def _moved(market: EvidenceMarket, source: Int64Array1D) -> MapFeatures:
         for f in fields(MapFeatures)
         if f.name not in ("windows", "above", "below", "hourly_quote_volume")
     }
-    return replace(features, above=ladder(features.above), below=ladder(features.below), **plain)
+    ladders = {"above": ladder(features.above), "below": ladder(features.below)}
+    return replace(features, **ladders, **plain)  # type: ignore[arg-type]  # by name, as they are
 
 
 def _reflected(tiers: TierLadder, close: Float64Array1D) -> TierLadder:

@@ -14,7 +14,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from ...datasets.map_features import Float64Array2D, MapFeatures, TierLadder
+from ...datasets.map_features import (
+    Float32Array2D,
+    Float64Array2D,
+    MapFeatures,
+    TierLadder,
+)
 from ...datasets.panel import Float64Array1D, Panel
 from .market import EvidenceMarket, bars_in, known_facts
 from .past_only import Fit, weekly_fits
@@ -109,7 +114,7 @@ def _typical_tier(market: EvidenceMarket) -> tuple[Float64Array1D, Float64Array1
     bars = len(market.panel)
     width, fuel = np.full(bars, np.nan), np.full(bars, np.nan)
 
-    def past(fit: Fit, values: Float64Array1D) -> Float64Array1D:
+    def past(fit: Fit, values: Float32Array2D) -> Float64Array1D:
         return np.asarray(values[fit.past, 0], dtype=np.float64)
 
     for fit in weekly_fits(market.panel):

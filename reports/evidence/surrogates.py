@@ -131,7 +131,8 @@ def mirrored_days(panel: Panel, sign: Int64Array1D) -> Panel:
 def _anchor(panel: Panel, before: Float64Array1D, sign: Int64Array1D) -> Float64Array1D:
     """Return the new path's close before each bar."""
     steps = sign * np.log(panel.close / before)
-    return panel.open[0] * np.exp(np.concatenate([[0.0], np.cumsum(steps[:-1])]))
+    path = np.concatenate([[0.0], np.cumsum(steps[:-1])])
+    return np.asarray(panel.open[0] * np.exp(path), dtype=np.float64)
 
 
 def _turned_markets(
