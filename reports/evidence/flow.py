@@ -26,7 +26,7 @@ import pandas as pd
 from ...datasets.errors import InputError
 from ...datasets.map_features import Float64Array2D, MapFeatures
 from ...datasets.panel import Float64Array1D, Int64Array1D, Panel
-from .imbalance import horizons_of
+from .imbalance_statistics import horizons_of
 from .inference import Effect, blocks_of, clustered_mean
 from .market import (
     HORIZON_HOURS,

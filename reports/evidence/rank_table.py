@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ...datasets.map_features import Float64Array2D
-from ...datasets.panel import BoolArray1D, Float64Array1D
+from ...datasets.panel import BoolArray1D, Float64Array1D, Int64Array1D
 
 _LEAST_ROWS: Final = 50
 _ROUNDING: Final = 1e-9
@@ -67,6 +67,15 @@ class RankTable:
         if not (sizes > _ROUNDING * known.sum()).all():
             return float("nan")
         return float(left[0, 1] / np.sqrt(sizes[0] * sizes[1]))
+
+    def products(self, outcome: int) -> tuple[Int64Array1D, Float64Array1D]:
+        """Return the rows at which an outcome is known, and what each adds to `partial`, unscaled."""
+        known = np.flatnonzero(np.isfinite(self.outcomes[:, outcome]))
+        pair = np.column_stack([self.signal[known], self.outcomes[known, outcome]])
+        controls = self.design[known]
+        inner = np.linalg.pinv(controls.T @ controls, 1e-10, hermitian=True)
+        left = pair - controls @ (inner @ (controls.T @ pair))
+        return known, left[:, 0] * left[:, 1]
 
 
 def rank_table(

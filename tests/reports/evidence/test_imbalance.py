@@ -13,13 +13,14 @@ import pytest
 from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.liquidation_map import MapParameters
 from liqtiers.datasets.panel import PRICE_COLUMNS
-from liqtiers.reports.evidence.imbalance import (
+from liqtiers.reports.evidence.imbalance import ImbalanceEvidence, imbalance_evidence
+from liqtiers.reports.evidence.imbalance_statistics import (
     DECAY_HOURS,
-    ImbalanceEvidence,
     broke_an_edge,
     horizons_of,
-    imbalance_evidence,
     imbalance_statistics,
+    parts_kept,
+    samples_of,
 )
 from liqtiers.reports.evidence.inference import Effect
 from liqtiers.reports.evidence.map_recipe import MapRecipe
@@ -132,6 +133,19 @@ def test_effects_are_distances_from_surrogates(
             assert effect.value == pytest.approx(getattr(real, name)[k] - mean)
     assert found.surrogates == 12
     assert [skill.hours for skill in found.horizons] == list(DECAY_HOURS)
+
+
+def test_parts_are_halves_and_all_but_the_best_days(null_world: EvidenceMarket) -> None:
+    """The halves share no row, and the days left out are the three that added most to the coefficient."""
+    sample = samples_of(null_world)[0]
+    known, products = sample.ranks.products(0)
+    assert np.sign(products.sum()) == np.sign(sample.ranks.partial(0))
+    first, second, without_best = parts_kept(sample, 0, 1)
+    assert not (first & second).any()
+    assert np.array_equal(np.flatnonzero(first | second), known)
+    sums = pd.Series(np.sign(products.sum()) * products).groupby(sample.day[known]).sum()
+    best = sums.nlargest(3).index
+    assert set(sample.day[known]) - set(sample.day[without_best]) == set(best)
 
 
 def test_nothing_is_found_where_nothing_is(found: ImbalanceEvidence) -> None:
