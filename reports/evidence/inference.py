@@ -216,16 +216,18 @@ def blocks_of(day: Int64Array1D, horizon_days: float) -> Int64Array1D:
     horizon_days : float
         How far an outcome looks ahead, in days; a block is at least one day.
 
+    Notes
+    -----
+    Blocks are counted from 1970 as days are, so that those of several instruments are the same.
+
     Examples
     --------
     >>> import numpy as np
     >>> blocks_of(np.array([10, 10, 11, 12, 13, 14]), 1.0).tolist()
-    [0, 0, 0, 1, 1, 2]
+    [5, 5, 5, 6, 6, 7]
     """
-    if not len(day):
-        return day
     length = max(int(np.ceil(2.0 * horizon_days)), 1)
-    blocks: Int64Array1D = (day - day.min()) // length
+    blocks: Int64Array1D = day // length
     return blocks
 
 

@@ -11,20 +11,26 @@ price-only twin, day by day.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+import pandas as pd
 
 from ...datasets.errors import InputError
 from ...datasets.map_features import Float64Array2D, MapFeatures
 from ...datasets.naming import DAY_US
-from ...datasets.panel import Float64Array1D, Int64Array1D, Panel
+from ...datasets.panel import BoolArray1D, Float64Array1D, Int64Array1D, Panel
 from ...strategies.parameters import CostParameters, TierBreakoutParameters
 from ...strategies.replay import bars_of, replay
 from ...strategies.slippage import Slippage, SquareRootSlippage
 from ..performance import daily_returns
+from .claims import hours_words
+from .encounters import Encounters
+from .inference import Effect, blocks_of, clustered_mean
 from .market import EvidenceMarket, bars_in
+from .superior_ability import SuperiorAbility, superior_ability
 
 Way = Literal["breakout", "fade"]
 BREAKOUT: Final[Way] = "breakout"
@@ -32,6 +38,7 @@ FADE: Final[Way] = "fade"
 WAYS: Final = (BREAKOUT, FADE)
 NOTIONALS: Final = (10_000.0, 100_000.0, 1_000_000.0, 10_000_000.0)
 """Sizes of one order, quote."""
+_FEWEST_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -252,3 +259,142 @@ def check_notionals(notionals: tuple[float, ...]) -> None:
     if not notionals or notionals[0] <= 0.0 or list(notionals) != sorted(set(notionals)):
         told = ", ".join(f"{n:g}" for n in notionals)
         raise InputError(f"order sizes must be positive and increasing, not {told or 'none'}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayRow:
+    """What one way of trading every encounter gave, a trade; fractions of the order.
+
+    Attributes
+    ----------
+    hours : float
+    notional : float
+        Of one order, quote.
+    way : {"breakout", "fade"}
+    gross, net : Effect
+        Before costs, and after fees, slippage and funding.
+    slippage, fee : float
+        Mean of both fills together.
+    """
+
+    hours: float
+    notional: float
+    way: Way
+    gross: Effect
+    net: Effect
+    slippage: float
+    fee: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BothWays:
+    """Breakout and fade of every encounter, side by side.
+
+    Attributes
+    ----------
+    rows : tuple of WayRow
+    tested : tuple of str
+        The simple rules that were tested together, in words.
+    ability : SuperiorAbility or None
+        Whether the best of them gained anything after costs; None with too few days.
+    notional : float
+        Size at which they were tested, quote.
+    """
+
+    rows: tuple[WayRow, ...]
+    tested: tuple[str, ...]
+    ability: SuperiorAbility | None
+    notional: float
+
+
+def both_ways(
+    market: EvidenceMarket,
+    encounters: Encounters,
+    *,
+    hours: Sequence[float],
+    costs: CostParameters,
+    rng: np.random.Generator,
+    notionals: tuple[float, ...] = NOTIONALS,
+    slippage: Slippage | None = None,
+) -> BothWays:
+    """Trade every encounter both ways at several sizes, and test the best of the simple rules.
+
+    Parameters
+    ----------
+    market : EvidenceMarket
+    encounters : Encounters
+    hours : sequence of float
+        How long a trade lasts.
+    costs : CostParameters
+    rng : numpy.random.Generator
+    notionals : tuple of float
+        Sizes, quote; the rules are tested together at the second, or the only one.
+    slippage : Slippage, optional
+        See `trade_events`.
+
+    Notes
+    -----
+    The rules trade all encounters, those of the fuller half, or those to whose side the imbalance is 2 to
+    1 or more, either way, at each horizon. The fuller half is that of the encounters before.
+    """
+    check_notionals(notionals)
+    days = np.unique(market.panel.ts // DAY_US)
+    tested_at = min(1, len(notionals) - 1)
+    groups = _groups(encounters)
+    rows: list[WayRow] = []
+    tested: dict[str, Float64Array1D] = {}
+    for h in hours:
+        trades = trade_events(
+            market.panel,
+            encounters.bar,
+            encounters.side,
+            hours=h,
+            costs=costs,
+            notionals=notionals,
+            slippage=slippage,
+        )
+        block = blocks_of(trades.day, h / 24.0)
+        for way in WAYS:
+            gross = clustered_mean(trades.before_costs(way), block, rng=rng)
+            rows += [
+                WayRow(
+                    hours=h,
+                    notional=notional,
+                    way=way,
+                    gross=gross,
+                    net=clustered_mean(trades.net(way, size), block, rng=rng),
+                    slippage=_mean(trades.slippage[size]),
+                    fee=_mean(trades.fee),
+                )
+                for size, notional in enumerate(notionals)
+            ]
+            for name, chosen in groups.items():
+                tested[f"{way} of {name}, {hours_words(h)}"] = daily_nets(
+                    trades, days, way=way, size=tested_at, chosen=chosen[trades.event]
+                )
+    return BothWays(
+        rows=tuple(rows),
+        tested=tuple(tested),
+        ability=_ability(np.column_stack(list(tested.values())), rng),
+        notional=notionals[tested_at],
+    )
+
+
+def _groups(encounters: Encounters) -> dict[str, BoolArray1D]:
+    fuel = pd.Series(encounters.fuel)
+    fuller = fuel > fuel.expanding().median().shift()
+    return {
+        "all tiers": np.ones(len(encounters), np.bool_),
+        "the fuller half": fuller.to_numpy(dtype=np.bool_),
+        "tiers towards which it is 2 to 1": encounters.imbalance_towards >= np.log(2.0),
+    }
+
+
+def _ability(daily: Float64Array2D, rng: np.random.Generator) -> SuperiorAbility | None:
+    if len(daily) < _FEWEST_DAYS or not daily.any():
+        return None
+    return superior_ability(daily, rng=rng)
+
+
+def _mean(values: Float64Array1D) -> float:
+    return float(values.mean()) if len(values) else float("nan")

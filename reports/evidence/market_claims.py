@@ -1,0 +1,244 @@
+"""The claims that can be made for one market, each with its robustness and its placebos.
+
+Everything that is looked at becomes a claim here, at all horizons, so that the correction counts it. Each
+comes with the scores from which it was made, one an observation, for pooling over instruments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ...datasets.calibration import PRINTED
+from ...datasets.map_features import MapFeatures
+from ...datasets.naming import DAY_US, HOUR_US
+from ...datasets.panel import Float64Array1D, Int64Array1D
+from ..map_skill import HARD, period_table
+from ..rank_statistics import rank_residuals
+from .claims import Claim, claim_of
+from .flow import way_scores
+from .imbalance import ImbalanceEvidence
+from .inference import blocks_of, clustered_correlation, clustered_mean
+from .market import HORIZON_HOURS, EvidenceMarket, day_of
+from .matching import covariates_of
+from .pooled import Scores
+from .robustness import correlation_robustness, mean_robustness
+from .rules import RuleRuns
+from .tier_study import TierStudy
+
+_FEWEST_PERIODS: Final = 30
+_WHERE_PERIODS_US: Final = (HOUR_US, 4 * HOUR_US, DAY_US)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scored:
+    """A claim and its scores.
+
+    Attributes
+    ----------
+    claim : Claim
+    scores : Scores or None
+        One number an observation whose mean is the effect, and its block of days; None where the effect is
+        no mean (the imbalance, which is judged against surrogate paths).
+    """
+
+    claim: Claim
+    scores: Scores | None
+
+
+def mean_claim(
+    name: str,
+    hours: float | None,
+    scores: Scores,
+    placebo: Mapping[str, Scores] | None = None,
+    *,
+    rng: np.random.Generator,
+) -> Scored:
+    """Return the claim that some scores have a mean above 0.
+
+    Parameters
+    ----------
+    name : str
+        One of `CLAIM_KINDS`.
+    hours : float or None
+        The horizon.
+    scores : Scores
+        Clustered by blocks of days, see `blocks_of`.
+    placebo : mapping of str to Scores, optional
+        The same of placebo maps.
+    rng : numpy.random.Generator
+    """
+    return Scored(
+        claim=claim_of(
+            name,
+            hours,
+            clustered_mean(*scores, rng=rng),
+            mean_robustness(*scores, rng=rng),
+            {kind: clustered_mean(*found, rng=rng) for kind, found in (placebo or {}).items()},
+        ),
+        scores=scores,
+    )
+
+
+def correlation_claim(
+    name: str,
+    hours: float | None,
+    pair: tuple[Float64Array1D, Float64Array1D],
+    controls: Sequence[Float64Array1D],
+    day: Int64Array1D,
+    *,
+    rng: np.random.Generator,
+    side: str = "",
+) -> Scored:
+    """Return the claim that two columns, of finite rows, are correlated in rank beyond some controls."""
+    cluster = blocks_of(day, (hours or 0.0) / 24.0)
+    return Scored(
+        claim=claim_of(
+            name,
+            hours,
+            clustered_correlation(*pair, controls, cluster, rng=rng),
+            correlation_robustness(*pair, controls, cluster, rng=rng),
+            side=side,
+        ),
+        scores=Scores(_products(pair, controls), cluster),
+    )
+
+
+def where_claims(market: EvidenceMarket, *, rng: np.random.Generator) -> list[Scored]:
+    """Return the claims that the map shows where liquidations happen; none without printed ones.
+
+    By the shortest of an hour, four hours and a day in which prints are known.
+    """
+    table = _where_table(market)
+    if table is None:
+        return []
+    day = (table["start_us"] // DAY_US).astype(np.int64)
+    return [
+        correlation_claim(
+            "where",
+            None,
+            (table[f"predicted_{side}"], table[f"happened_{side}"]),
+            [table[f"{side}: {name}"] for name in HARD],
+            day,
+            rng=rng,
+            side=side,
+        )
+        for side in ("short", "long")
+    ]
+
+
+def flow_claims(
+    market: EvidenceMarket,
+    hours: Sequence[float],
+    placebo: Mapping[str, EvidenceMarket],
+    *,
+    rng: np.random.Generator,
+) -> list[Scored]:
+    """Return the claims that price goes on after it set off liquidations, one a horizon."""
+    return [
+        mean_claim(
+            "flow",
+            h,
+            _flow_scores(market, h),
+            {name: _flow_scores(other, h) for name, other in placebo.items()},
+            rng=rng,
+        )
+        for h in hours
+    ]
+
+
+def tier_claims(
+    tiers: TierStudy, placebo: Mapping[str, TierStudy], *, rng: np.random.Generator
+) -> list[Scored]:
+    """Return what is claimed of tiers that price reached: which way, how far, and by the imbalance.
+
+    Parameters
+    ----------
+    tiers : TierStudy
+    placebo : mapping of str to TierStudy
+        The same of placebo maps, at the same horizons.
+    rng : numpy.random.Generator
+    """
+    found = []
+    for k, hours in enumerate(tiers.hours):
+        for name, outcome in (("way", "signed_move"), ("far", "absolute_move")):
+            others = {
+                kind: Scores(*other.differences[k].scores(outcome))
+                for kind, other in placebo.items()
+            }
+            scores = Scores(*tiers.differences[k].scores(outcome))
+            found.append(mean_claim(name, hours, scores, others, rng=rng))
+        found.append(_break_claim(tiers, k, rng=rng))
+    return found
+
+
+def imbalance_claims(found: ImbalanceEvidence) -> list[Scored]:
+    """Return the claims that price tends to the side on which the map holds more, one a horizon."""
+    skills = {skill.hours: skill.partial for skill in found.horizons}
+    hours = [h for h in HORIZON_HOURS if h in skills]
+    return [
+        Scored(claim=claim_of("imbalance", h, skills[h], robust), scores=None)
+        for h, robust in zip(hours, found.robust, strict=True)
+    ]
+
+
+def rule_claim(runs: RuleRuns, *, rng: np.random.Generator) -> Scored:
+    """Return the claim that the rule earns more a day on the map than on its twin."""
+    return mean_claim("rule", None, Scores(runs.mapped - runs.twin, runs.day), rng=rng)
+
+
+def with_map(market: EvidenceMarket, features: MapFeatures) -> EvidenceMarket:
+    """Return the market with another map."""
+    return EvidenceMarket(
+        panel=market.panel,
+        features=features,
+        instrument=market.instrument,
+        window=market.window,
+    )
+
+
+def _break_claim(tiers: TierStudy, place: int, *, rng: np.random.Generator) -> Scored:
+    encounters = tiers.encounters
+    columns = [
+        encounters.imbalance_towards,
+        tiers.outcomes[place].signed_move,
+        *covariates_of(tiers.market, encounters),
+    ]
+    known = np.isfinite(np.stack(columns)).all(axis=0)
+    first, second, *controls = (column[known] for column in columns)
+    return correlation_claim(
+        "break",
+        tiers.hours[place],
+        (first, second),
+        controls,
+        encounters.day[known],
+        rng=rng,
+    )
+
+
+def _flow_scores(market: EvidenceMarket, hours: float) -> Scores:
+    found = way_scores(market, hours)
+    return Scores(found.value, blocks_of(day_of(market.panel)[found.rows], hours / 24.0))
+
+
+def _where_table(market: EvidenceMarket) -> dict[str, Float64Array1D] | None:
+    for period_us in _WHERE_PERIODS_US:
+        if period_us % market.panel.bar_us:
+            continue
+        table = period_table(market.panel, market.features, period_us, against=PRINTED)
+        known = np.isfinite(np.stack(list(table.values()))).all(axis=0)
+        if known.sum() >= _FEWEST_PERIODS:
+            return {name: column[known] for name, column in table.items()}
+    return None
+
+
+def _products(
+    pair: tuple[Float64Array1D, Float64Array1D], controls: Sequence[Float64Array1D]
+) -> Float64Array1D:
+    """Return products of rank residuals whose mean is the partial rank correlation, shape (n,)."""
+    first, second = rank_residuals(pair, controls)
+    size = float(np.sqrt((first @ first) * (second @ second)))
+    return first * second * (len(first) / size) if size > 0.0 else np.zeros(len(first))
