@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
 
 from ..datasets.instruments import Instrument
 from ..datasets.liquidation_map import LiquidationMap
@@ -21,9 +15,8 @@ from ..strategies.parameters import CostParameters, TierBreakoutParameters, para
 from .backtest_report import write_report
 from .map_check import check_of
 from .performance import summarise, verdict
+from .provenance import data_of, instrument_of, versions
 from .run_record import bars_table, write_run
-
-_PACKAGES: Final = ("liqtiers", "backtrader", "numba", "numpy", "duckdb", "pandas", "bokeh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +80,8 @@ def run_and_record(
     about = {
         "command": command,
         "versions": versions(),
-        "instrument": _instrument(panel, instrument),
-        "data": _data(panel),
+        "instrument": instrument_of(panel, instrument),
+        "data": data_of(panel),
         "window": parameters.imbalance_window,
         "map": {
             "model": liquidation_map.model,
@@ -117,38 +110,3 @@ def run_and_record(
         sentence=judged.sentence,
         warning=judged.warning,
     )
-
-
-def versions() -> Mapping[str, str]:
-    """Return the versions of what a result depends on."""
-    found = {name: metadata.version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), **found}
-
-
-def _instrument(panel: Panel, instrument: Instrument) -> dict[str, Any]:
-    return {
-        "venue": panel.venue,
-        "symbol": panel.symbol,
-        "timeframe": panel.timeframe,
-        "kind": instrument.kind,
-        "lot": instrument.lot,
-        "tick": instrument.tick,
-        "brackets": instrument.brackets.source,
-    }
-
-
-def _data(panel: Panel) -> dict[str, Any]:
-    return {
-        "start": _iso(panel.ts[0]),
-        "end": _iso(panel.close_ts[-1]),
-        "bars": len(panel),
-        "gaps": [[_iso(g.start_us), _iso(g.end_us), g.missing_bars] for g in panel.gaps],
-        "fingerprint": panel.fingerprint(),
-        "sources": {name: list(series) for name, series in panel.sources.items()}
-        or {"bars": ["own"]},
-        "notes": list(panel.notes),
-    }
-
-
-def _iso(ts_us: np.int64 | int) -> str:
-    return str(np.datetime_as_string(np.datetime64(int(ts_us), "us"), unit="m")) + "Z"

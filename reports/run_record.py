@@ -6,10 +6,7 @@ report shows is read back from here: a number on a page was computed before the 
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,10 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..datasets.errors import InputError, LakeError
+from ..datasets.errors import InputError
 from ..datasets.liquidation_map import LiquidationMap
 from ..datasets.map_features import MapSnapshots
 from ..datasets.panel import Panel
+from .record_files import plain, record_id, whole_folder
 
 SCHEMA_VERSION: Final = 1
 RUN_FILE: Final = "run.json"
@@ -68,12 +66,6 @@ class RunRecord:
     snapshots: MapSnapshots
 
 
-def run_id(created_at: datetime, about: dict[str, Any]) -> str:
-    """Return a name that sorts by time and tells runs of one second apart."""
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
-    return f"{created_at:%Y%m%d-%H%M%S}-{digest[:6]}"
-
-
 def write_run(
     workspace: Path,
     about: dict[str, Any],
@@ -105,12 +97,11 @@ def write_run(
     LakeError
         If it cannot be written.
     """
-    name = run_id(created_at, about)
-    folder, hidden = workspace / "runs" / name, workspace / "runs" / f".{name}.{os.getpid()}"
+    name = record_id(created_at, about)
+    folder = workspace / "runs" / name
     whole = {"schema": SCHEMA_VERSION, "id": name, "created_at": created_at.isoformat(), **about}
-    try:
-        hidden.mkdir(parents=True)
-        (hidden / RUN_FILE).write_text(json.dumps(_plain(whole), indent=1), encoding="utf-8")
+    with whole_folder(folder, what="the run") as hidden:
+        (hidden / RUN_FILE).write_text(json.dumps(plain(whole), indent=1), encoding="utf-8")
         pq.write_table(trades, hidden / "trades.parquet", compression="zstd")
         pq.write_table(equity, hidden / "equity.parquet", compression="zstd")
         bars = bars_table(panel, liquidation_map, imbalance_window)
@@ -123,13 +114,6 @@ def write_run(
             short_notional=shots.short_notional,
             long_notional=shots.long_notional,
         )
-        if folder.exists():
-            shutil.rmtree(folder)
-        hidden.rename(folder)
-    except OSError as error:
-        raise LakeError(f"cannot write the run {folder}: {error}") from error
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
     return folder
 
 
@@ -224,16 +208,3 @@ def bars_table(panel: Panel, liquidation_map: LiquidationMap, window: float) -> 
             "book_long": features.book_long,
         }
     )
-
-
-def _plain(value: Any) -> Any:  # any JSON value
-    """Return a value as JSON can hold it: NaN and infinity become null."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

@@ -13,7 +13,8 @@ import pytest
 
 from liqtiers.datasets.errors import InputError, LakeError
 from liqtiers.reports import run_record
-from liqtiers.reports.run_record import find_run, read_run, run_id
+from liqtiers.reports.record_files import record_id
+from liqtiers.reports.run_record import find_run, read_run
 from made_up_runs import CREATED_AT
 
 MakeRun = Callable[..., Path]
@@ -54,10 +55,10 @@ def test_a_failed_write_leaves_no_run(
 
 def test_id_sorts_by_time_and_differs_by_content() -> None:
     """Runs of one second are told apart; the same run has the same name."""
-    first, other = run_id(CREATED_AT, {"a": 1}), run_id(CREATED_AT, {"a": 2})
+    first, other = record_id(CREATED_AT, {"a": 1}), record_id(CREATED_AT, {"a": 2})
     assert first.startswith("20260102-030405-")
     assert first != other
-    assert run_id(CREATED_AT, {"a": 1}) == first
+    assert record_id(CREATED_AT, {"a": 1}) == first
 
 
 @pytest.mark.parametrize(
