@@ -8,10 +8,11 @@ as many witnesses.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from ..datasets.errors import InputError
@@ -19,6 +20,9 @@ from ..datasets.panel import Float64Array1D, Int64Array1D
 
 INTERVAL: Final = 0.95
 DEFAULT_DRAWS: Final = 500
+
+TakenOut = Literal["ranks", "curves"]
+"""How controls are taken out of ranks."""
 
 
 class Estimate(NamedTuple):
@@ -85,33 +89,55 @@ def partial_rank_correlation(
 
 
 def rank_residuals(
-    columns: Sequence[Float64Array1D], controls: Sequence[Float64Array1D]
+    columns: Sequence[Float64Array1D],
+    controls: Sequence[Float64Array1D],
+    *,
+    taken_out: TakenOut = "ranks",
 ) -> list[Float64Array1D]:
-    """Return what is left of each column's ranks when the ranks of the controls are taken out.
+    """Return what is left of each column's ranks when the controls are taken out.
 
     Parameters
     ----------
     columns, controls : sequence of ndarray of float64, shape (n,)
+    taken_out : str
+        ``ranks``: the controls' ranks; ``curves``: their normal scores too, and the squares and cubes of
+        what all these say of each column.
 
     Returns
     -------
     list of ndarray of float64, shape (n,)
-        The residuals of a least-squares fit on the controls' ranks and a constant; all 0 where the
-        controls explain a column fully or it does not vary.
+        The residuals of a least-squares fit; all 0 where the controls explain a column fully or it does
+        not vary.
 
     Raises
     ------
     InputError
         If a value is not finite.
+
+    Notes
+    -----
+    Ranks alone leave something behind where strong controls work together: of two columns that share
+    nothing but the sum of five normal controls, rank residuals correlate at 0.2. Curves leave less than
+    0.01 of it.
     """
     if not all(np.isfinite(column).all() for column in (*columns, *controls)):
         raise InputError("a rank correlation needs finite values: leave out the others first")
     ranks = [rankdata(column) for column in columns]
     design = np.column_stack([np.ones(len(ranks[0])), *(rankdata(c) for c in controls)])
+    if taken_out == "curves" and len(controls):
+        design = _with_curves(design, ranks)
     residuals = [rank - design @ np.linalg.lstsq(design, rank, rcond=None)[0] for rank in ranks]
     # What least squares leaves of a rank that the controls explain fully is rounding.
     limit = 1e-9 * len(ranks[0]) ** 1.5
     return [r if np.sqrt(r @ r) > limit else np.zeros_like(r) for r in residuals]
+
+
+def _with_curves(design: NDArray[np.float64], ranks: list[Float64Array1D]) -> NDArray[np.float64]:
+    """Return a design of a constant and ranks with normal scores and powers of what they explain."""
+    design = np.column_stack([design, ndtri((design[:, 1:] - 0.5) / len(design))])
+    fits = [design @ np.linalg.lstsq(design, rank, rcond=None)[0] for rank in ranks]
+    scaled = [(fit - fit.mean()) / max(float(fit.std()), 1e-9) for fit in fits]
+    return np.column_stack([design, *(fit**2 for fit in scaled), *(fit**3 for fit in scaled)])
 
 
 def day_block_interval(

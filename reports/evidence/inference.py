@@ -18,7 +18,7 @@ from scipy.stats import t as student
 
 from ...datasets.errors import InputError
 from ...datasets.panel import Float64Array1D, Int64Array1D
-from ..rank_statistics import rank_residuals
+from ..rank_statistics import TakenOut, rank_residuals
 from ._sign_flips import SignFlips
 
 LEVEL: Final = 0.05
@@ -101,6 +101,7 @@ def clustered_correlation(
     *,
     rng: np.random.Generator,
     draws: int = DEFAULT_DRAWS,
+    taken_out: TakenOut = "ranks",
 ) -> Effect:
     """Return the partial rank correlation of clustered observations, tested against 0.
 
@@ -113,11 +114,15 @@ def clustered_correlation(
         The cluster of each row, in any order.
     rng : numpy.random.Generator
     draws : int
+    taken_out : str
+        How the controls are taken out, see `rank_statistics.rank_residuals`: ``curves`` where they are
+        strong.
 
     Returns
     -------
     Effect
-        Of `rank_statistics.partial_rank_correlation`; unknown where nothing is left of one of them.
+        With ``ranks`` that of `rank_statistics.partial_rank_correlation`; unknown where nothing is left
+        of one of them.
 
     Raises
     ------
@@ -130,7 +135,7 @@ def clustered_correlation(
     ``sum(u v - r (u^2 + v^2) / 2) = 0``; these are the scores that are summed by cluster.
     """
     _check((x, y, *controls), cluster)
-    first, second = rank_residuals((x, y), controls) if len(x) else (x, y)
+    first, second = rank_residuals((x, y), controls, taken_out=taken_out) if len(x) else (x, y)
     size = float(np.sqrt((first @ first) * (second @ second)))
     if not size > 0.0:
         return _unknown(float("nan"), len(x), len(np.unique(cluster)))

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ...datasets.panel import BoolArray1D, Float64Array1D, Int64Array1D
-from ..rank_statistics import rank_residuals
+from ..rank_statistics import TakenOut, rank_residuals
 from .inference import DEFAULT_DRAWS, Effect, clustered_correlation, clustered_mean
 
 BEST_CLUSTERS: Final = 3
@@ -112,6 +112,7 @@ def correlation_robustness(
     *,
     rng: np.random.Generator,
     draws: int = DEFAULT_DRAWS,
+    taken_out: TakenOut = "ranks",
 ) -> Robustness:
     """Return `clustered_correlation` in each part of its data; parameters are the same.
 
@@ -119,11 +120,13 @@ def correlation_robustness(
     -----
     Ranks are taken anew within each part.
     """
-    first, second = rank_residuals((x, y), controls) if len(x) else (x, y)
+    first, second = rank_residuals((x, y), controls, taken_out=taken_out) if len(x) else (x, y)
     products = first * second
 
     def of(kept: BoolArray1D) -> Effect:
         left = [column[kept] for column in controls]
-        return clustered_correlation(x[kept], y[kept], left, cluster[kept], rng=rng, draws=draws)
+        return clustered_correlation(
+            x[kept], y[kept], left, cluster[kept], rng=rng, draws=draws, taken_out=taken_out
+        )
 
     return robustness_of(of, parts_of(cluster, products, direction=float(products.sum())))

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.stats import binom, ttest_1samp, ttest_ind
+from scipy.stats import binom, spearmanr, ttest_1samp, ttest_ind
 from scipy.stats import t as student
 
 from liqtiers.datasets.errors import InputError
@@ -132,6 +132,30 @@ def test_correlation_is_the_partial_rank_correlation_either_way_round() -> None:
     assert effect.value != pytest.approx(clustered_correlation(x, y, [], cluster, rng=rng).value)
 
 
+def test_strong_controls_are_taken_out_by_curves() -> None:
+    """Two columns that share nothing but the sum of five controls: ranks leave 0.2, curves nothing.
+    A true tie stays: 0.4/sqrt(1.16) of normal columns is 6/pi asin(0.2/sqrt(1.16)) of their ranks.
+    """
+    rng = np.random.default_rng(20)
+    cluster = np.arange(8000) // 80
+    controls = rng.normal(size=(5, 8000))
+    own, noise = rng.normal(size=(2, 8000))
+    x = controls.sum(axis=0) + own
+
+    def found(tie: float, taken_out: str) -> Effect:
+        y = controls.sum(axis=0) + tie * own + noise
+        options = {"rng": rng, "draws": 199, "taken_out": taken_out}
+        return clustered_correlation(x, y, list(controls), cluster, **options)
+
+    assert found(0.0, "ranks").value > 0.15
+    assert abs(found(0.0, "curves").value) < 0.04
+    assert found(0.0, "curves").p > 0.01
+    truth = 6.0 / np.pi * np.arcsin(0.2 / np.sqrt(1.16))
+    assert found(0.4, "curves").value == pytest.approx(truth, abs=0.04)
+    alone = clustered_correlation(x, noise, [], cluster, rng=rng, taken_out="curves")
+    assert alone.value == clustered_correlation(x, noise, [], cluster, rng=rng).value
+
+
 def test_clustered_noise_is_seldom_called_an_effect() -> None:
     """Heavy-tailed noise in 30 unequal clusters: at most as many claims as 5 % allow, by rows far more."""
     rng = np.random.default_rng(10)
@@ -153,19 +177,21 @@ def test_clustered_noise_is_seldom_called_an_effect() -> None:
 def test_overlapping_horizons_are_seldom_called_skill() -> None:
     """A persistent predictor and overlapping sums of noise: clustered in blocks of two horizons, 5 % hold."""
     rng = np.random.default_rng(11)
-    hours, horizon = 24 * 60, 24
+    hours, horizon, worlds = 24 * 60, 24, 80
     day = np.arange(hours) // 24
     false = {"blocks": 0, "rows": 0}
-    for _ in range(120):
+    for _ in range(worlds):
         steps = rng.standard_t(4, hours + horizon)
         ahead = np.convolve(steps, np.ones(horizon), "valid")[1:]
         # A mean-reverting predictor that has nothing to do with these steps.
         predictor = np.convolve(rng.normal(size=hours + 47), np.exp(-np.arange(48) / 8.0), "valid")
-        for name, cluster in (("blocks", blocks_of(day, 1.0)), ("rows", np.arange(hours))):
-            effect = clustered_correlation(predictor, ahead, [], cluster, rng=rng, draws=199)
-            false[name] += effect.p < 0.05
-    assert false["blocks"] <= binom.ppf(0.999, 120, 0.05)
-    assert false["rows"] > 30
+        effect = clustered_correlation(
+            predictor, ahead, [], blocks_of(day, 1.0), rng=rng, draws=199
+        )
+        false["blocks"] += effect.p < 0.05
+        false["rows"] += spearmanr(predictor, ahead).pvalue < 0.05
+    assert false["blocks"] <= binom.ppf(0.999, worlds, 0.05)
+    assert false["rows"] > 0.3 * worlds
 
 
 def test_intervals_hold_the_true_correlation() -> None:
@@ -294,9 +320,11 @@ def test_holm_by_hand_and_by_statsmodels() -> None:
 @pytest.mark.parametrize(("hours", "length"), [(1, 1), (4, 1), (12, 1), (24, 2), (30, 3)])
 def test_blocks_are_twice_the_horizon_and_at_least_a_day(hours: int, length: int) -> None:
     """An outcome can only share its days with the neighbouring block."""
-    days = 20_000 + np.repeat(np.arange(12), 3)
+    days = 19_998 + np.repeat(np.arange(12), 3)
     blocks = blocks_of(days, hours / 24)
-    assert np.array_equal(blocks, np.repeat(np.arange(12) // length, 3))
+    assert np.array_equal(blocks - blocks[0], np.repeat(np.arange(12) // length, 3))
+    # Another instrument that begins later has the same blocks.
+    assert np.array_equal(blocks_of(days[4:], hours / 24), blocks[4:])
 
 
 def test_higher_power_and_stricter_tests_need_larger_effects() -> None:

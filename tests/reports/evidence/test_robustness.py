@@ -39,6 +39,11 @@ def test_each_part_is_judged_as_the_whole() -> None:
     half = correlation_robustness(x, y, [control], DAYS, rng=np.random.default_rng(2)).second_half
     alone = clustered_correlation(x[late], y[late], [control[late]], DAYS[late], rng=rng)
     assert half.value == alone.value
+    options = {"rng": rng, "taken_out": "curves"}
+    curved = correlation_robustness(x, y, [control], DAYS, **options).second_half
+    assert curved.value != alone.value
+    late_curved = clustered_correlation(x[late], y[late], [control[late]], DAYS[late], **options)
+    assert curved.value == late_curved.value
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
