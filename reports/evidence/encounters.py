@@ -11,10 +11,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Final, NamedTuple, Self
 
 import numpy as np
+import pyarrow as pa
 
 from ...datasets.map_features import TierLadder
 from ...datasets.naming import HOUR_US
 from ...datasets.panel import BoolArray1D, Float64Array1D, Int64Array1D
+from ._columns import TIME, field, table_of
 from ._paths import fresh_reaches, log_prices, standing_bars
 from .market import EvidenceMarket, Facts, bars_in, day_of, known_facts, volatility
 
@@ -89,6 +91,13 @@ class Encounters:
         columns = {f.name: getattr(self, f.name)[chosen] for f in fields(self) if f.name != "facts"}
         return replace(self, facts=Facts._make(fact[chosen] for fact in self.facts), **columns)
 
+    def to_table(self) -> pa.Table:
+        """Return a row for each encounter, with units and meanings."""
+        columns = {**self.facts._asdict(), "encounter": np.arange(len(self))}
+        for f in fields(self):
+            columns[f.name] = getattr(self, f.name)
+        return table_of(ENCOUNTER_FIELDS, [columns[f.name] for f in ENCOUNTER_FIELDS])
+
 
 class Standing(NamedTuple):
     """The level that stands beyond each close on one side; shape (n,), NaN (rank -1) for none."""
@@ -99,6 +108,40 @@ class Standing(NamedTuple):
     notional: Float64Array1D
     fuel: Float64Array1D
     rank: Int64Array1D
+
+
+_NUMBER: Final = pa.float64()
+ENCOUNTER_FIELDS: Final = (
+    field("encounter", pa.int64(), "count", "number of the row"),
+    field("bar", pa.int64(), "count", "bar of the panel in which the level was reached"),
+    field("known_us", TIME, "UTC", "close of the bar before, at which all of this was known"),
+    field("day", pa.int64(), "days since 1970", "day in which it was reached, UTC"),
+    field("side", pa.int64(), "1 or -1", "above price (shorts) or below (longs)"),
+    field("near", _NUMBER, "quote per base", "near edge"),
+    field("far", _NUMBER, "quote per base", "far edge"),
+    field("peak", _NUMBER, "quote per base", "price of the densest bin"),
+    field("notional", _NUMBER, "quote", "value that would be liquidated in the tier"),
+    field("fuel", _NUMBER, "hours", "notional over the median hourly quote volume"),
+    field("rank", pa.int64(), "count", "0 is the tier nearest to price, -1 none"),
+    field("age_hours", _NUMBER, "hours", "for how long a tier had stood there, at most a week"),
+    field("volatility", _NUMBER, "log return", "standard deviation of one bar"),
+    field("gap", _NUMBER, "bar volatilities", "from the close before to the near edge"),
+    field("distance_4h", _NUMBER, "log price", "of the near edge from the price 4 hours before"),
+    field("distance_24h", _NUMBER, "log price", "of the near edge from the price a day before"),
+    field("width", _NUMBER, "log price", "between the edges"),
+    field("imbalance_towards", _NUMBER, "log ratio", "notional on its side over the other side"),
+    field("last_return", _NUMBER, "bar volatilities", "of the bar before, in its direction"),
+    *(
+        field(
+            name,
+            _NUMBER,
+            "rate" if name == "funding" else "1" if name.endswith("sine") else "log return",
+            "known to everyone at the close before",
+        )
+        for name in Facts._fields
+        if name != "volatility"
+    ),
+)
 
 
 def encounters_of(market: EvidenceMarket) -> Encounters:
@@ -120,10 +163,21 @@ def encounters_of(market: EvidenceMarket) -> Encounters:
     return reached(market, standing)
 
 
-def reached(market: EvidenceMarket, standing: dict[int, Standing]) -> Encounters:
-    """Return the levels that price reached, by what stood on each side at each close."""
+def reached(
+    market: EvidenceMarket, standing: dict[int, Standing], *, fresh_units: float = FRESH_UNITS
+) -> Encounters:
+    """Return the levels that price reached, by what stood on each side at each close.
+
+    Parameters
+    ----------
+    market : EvidenceMarket
+    standing : dict of int to Standing
+        For each side, `ABOVE` and `BELOW`.
+    fresh_units : float
+        See `FRESH_UNITS`.
+    """
     prices = log_prices(market.panel)
-    unit = FRESH_UNITS * volatility(market.panel) * np.sqrt(bars_in(market.panel, 1))
+    unit = fresh_units * volatility(market.panel) * np.sqrt(bars_in(market.panel, 1))
     bars = {
         side: fresh_reaches(prices, side, np.log(level.near), unit)
         for side, level in standing.items()
@@ -191,7 +245,7 @@ def nearest_tier(ladder: TierLadder, close: Float64Array1D, side: int) -> Standi
     row = np.arange(len(close))
 
     def column(values: np.ndarray) -> Float64Array1D:
-        return np.where(rank >= 0, values[row, rank], np.nan)
+        return np.where(rank >= 0, values[row, rank].astype(np.float64), np.nan)
 
     return Standing(
         column(near),

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from ...datasets.naming import HOUR_US
 from ...datasets.panel import BoolArray1D, Float64Array1D, Int64Array1D, Panel
+from ._columns import field, table_of
 from ._paths import ABSORBED, ACTIVATED, REJECTED, UNKNOWN, follow, log_prices
 from .encounters import ABOVE, Encounters
 from .market import EvidenceMarket, bars_in
@@ -58,6 +60,43 @@ class Outcomes:
     predicted: Float64Array1D
     printed: Float64Array1D
     open_interest_lost: Float64Array1D
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def to_table(self) -> pa.Table:
+        """Return a row for each encounter, with units and meanings."""
+        columns = {
+            "encounter": np.arange(len(self)),
+            "horizon_hours": np.full(len(self), self.horizon_hours),
+            "outcome": [OUTCOME_NAMES[state] for state in self.state.tolist()],
+        }
+        return table_of(
+            OUTCOME_FIELDS,
+            [
+                columns[f.name] if f.name in columns else getattr(self, f.name)
+                for f in OUTCOME_FIELDS
+            ],
+        )
+
+
+_NUMBER: Final = pa.float64()
+_UNITS: Final = "volatility units"
+OUTCOME_FIELDS: Final = (
+    field("encounter", pa.int64(), "count", "row of the encounter"),
+    field("horizon_hours", _NUMBER, "hours", "after the bar that reached the level"),
+    field("outcome", pa.string(), "name", "activated, absorbed, rejected or unknown"),
+    field("signed_move", _NUMBER, _UNITS, "from the near edge to the end, in its direction"),
+    field("absolute_move", _NUMBER, _UNITS, "size of the signed move"),
+    field("progress", _NUMBER, _UNITS, "furthest beyond the near edge"),
+    field("setback", _NUMBER, _UNITS, "furthest short of the near edge"),
+    field("hours_to_cross", _NUMBER, "hours", "to the bar that touched the far edge"),
+    field("speed", _NUMBER, "ratio", "width over the ordinary move in the time to cross"),
+    field("excess_move", _NUMBER, _UNITS, "furthest beyond the far edge"),
+    field("predicted", _NUMBER, "quote", "liquidations of its side that the map expected"),
+    field("printed", _NUMBER, "quote", "liquidations of its side that were printed"),
+    field("open_interest_lost", _NUMBER, "share", "of the open interest before that was gone"),
+)
 
 
 def start_price(panel: Panel, encounters: Encounters) -> Float64Array1D:
