@@ -68,6 +68,14 @@ def test_stepwise_p_values_reject_what_the_stepwise_test_rejects(level: float) -
     assert 0 < len(rejected) < 7
 
 
+def test_a_rule_never_has_a_smaller_stepwise_p_value_than_a_better_one() -> None:
+    """Three rules as good as each other: the last stands against fewer, and still does no better."""
+    noise = np.random.default_rng(15).normal(size=(200, 3))
+    noise = (noise - noise.mean(axis=0)) / noise.std(axis=0)
+    found = judged(noise + [0.1, 0.0995, 0.099], scaling="plain")
+    assert 0.05 < found.stepwise[0] <= found.stepwise[1] <= found.stepwise[2]
+
+
 def test_rules_of_equal_spread_agree_with_arch() -> None:
     """Where studentising makes no difference, arch's p-values and superior rules are ours."""
     from arch import bootstrap as arch  # here, since it takes seconds
