@@ -200,7 +200,7 @@ def _target(panel: Panel, parameters: CalibrationParameters) -> _Target:
     printed = [panel.short_liquidations, panel.long_liquidations]
     known = bool(panel.sources.get("liquidations")) or np.isfinite(printed).any()
     shortest = max(int(parameters.period_hours * HOUR_US), panel.bar_us)
-    period_us = max(shortest, _longest_print_us(panel) if known else DAY_US)
+    period_us = max(shortest, longest_print_us(panel) if known else DAY_US)
     ends_us, period_of_bar = periods(panel, period_us)
     name: Target = PRINTED if known else LOST
     if known:
@@ -211,8 +211,8 @@ def _target(panel: Panel, parameters: CalibrationParameters) -> _Target:
     return _Target(name, value.astype(np.float64), ends_us, period_of_bar, period_us)
 
 
-def _longest_print_us(panel: Panel) -> int:
-    """Return the longest bar in which the prints came, 0 for single orders."""
+def longest_print_us(panel: Panel) -> int:
+    """Return the longest bar in which the prints came, microseconds; 0 for single orders."""
     names = [parse_series(name) for name in panel.sources.get("liquidations", ())]
     summed = [n.timeframe for n in names if n.timeframe is not None and n.timeframe != EVENTS]
     return max((timeframe_us(timeframe) for timeframe in summed), default=0)

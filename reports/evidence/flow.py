@@ -23,6 +23,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from ...datasets.calibration import longest_print_us
 from ...datasets.errors import InputError
 from ...datasets.map_features import Float64Array2D, MapFeatures
 from ...datasets.panel import Float64Array1D, Int64Array1D, Panel
@@ -167,6 +168,21 @@ def way_scores(market: EvidenceMarket, hours: float) -> Scores:
     )
 
 
+def way_correlations(market: EvidenceMarket, hours: Sequence[float]) -> Float64Array1D:
+    """Return `FlowSkill.way` at several horizons without its test, to be compared with surrogates.
+
+    Bars of real markets are followed by returns that depend on their shape in more ways than
+    `way_controls` take out, and maps of paths that never were have the same: what counts is the rest.
+    """
+    signal, controls = signed_flow(market.features), way_controls(market.panel)
+    return np.array(
+        [
+            partial_scores(signal, _moves(market.panel, each), controls).value.mean()
+            for each in hours
+        ]
+    )
+
+
 def partial_scores(
     signal: Float64Array1D, outcome: Float64Array1D, controls: Float64Array2D
 ) -> Scores:
@@ -218,9 +234,14 @@ def flow_size(features: MapFeatures) -> Float64Array1D:
 
 
 def printed_flow(panel: Panel, features: MapFeatures) -> Float64Array1D | None:
-    """Return what `signed_flow` would be of printed liquidations; None where there are too few."""
+    """Return what `signed_flow` would be of printed liquidations.
+
+    None where there are too few, and where they come in sums over more than a bar, which say nothing
+    about one.
+    """
     net = panel.short_liquidations - panel.long_liquidations
-    if np.isfinite(net).sum() < _LEAST_BARS or not np.nanstd(net) > 0.0:
+    coarse = longest_print_us(panel) > panel.bar_us
+    if coarse or np.isfinite(net).sum() < _LEAST_BARS or not np.nanstd(net) > 0.0:
         return None
     return _signed_root(net, features.hourly_quote_volume)
 

@@ -21,6 +21,7 @@ from liqtiers.reports.evidence.flow import (
     printed_flow,
     signed_flow,
     way_controls,
+    way_correlations,
     way_scores,
 )
 from liqtiers.reports.evidence.market import EvidenceMarket, sliced
@@ -115,6 +116,8 @@ def test_claims_scores_are_those_tested(moved: FlowEvidence, impact_world: Evide
     scores = way_scores(impact_world, 1)
     assert scores.value.mean() == pytest.approx(moved.horizons[1].way.value)
     assert len(scores.rows) == moved.horizons[1].way.n
+    values = way_correlations(impact_world, FLOW_HOURS)
+    assert np.allclose(values, [skill.way.value for skill in moved.horizons])
 
 
 def test_markets_without_prints_have_no_literal_control(null_world: EvidenceMarket) -> None:
@@ -126,6 +129,15 @@ def test_markets_without_prints_have_no_literal_control(null_world: EvidenceMark
         assert printed_flow(panel, null_world.features) is None
     found = flow_evidence(replace(null_world, panel=panel), rng=np.random.default_rng(1))
     assert all(skill.prints is None and skill.beyond_prints is None for skill in found.horizons)
+
+
+def test_prints_summed_over_hours_are_no_control(null_world: EvidenceMarket) -> None:
+    """Sums over four hours say nothing about a bar of five minutes; single orders and its own sums do."""
+    panel, features = null_world.panel, null_world.features
+    for timeframe, wanted in (("4h", False), ("5m", True), ("events", True)):
+        sources = {**panel.sources, "liquidations": (f"simulated:SIMUSDT:{timeframe}",)}
+        found = printed_flow(replace(panel, sources=sources), features)
+        assert (found is not None) == wanted, timeframe
 
 
 def test_controls_are_what_pandas_computes(null_world: EvidenceMarket) -> None:
