@@ -85,6 +85,7 @@ def test_evidence_about_price_is_said_with_its_moment_and_horizon(name: str) -> 
         assert f"says which way price goes {moment}" in found.sentence
         assert found.far == NO_EVIDENCE
     assert "does not show where liquidations happen" in found.sentence
+    assert "volume show, but the map says" in found.sentence
     assert NOTHING_NEW not in found.sentence
 
 

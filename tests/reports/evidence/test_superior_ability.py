@@ -72,7 +72,7 @@ def test_a_rule_never_has_a_smaller_stepwise_p_value_than_a_better_one() -> None
     """Three rules as good as each other: the last stands against fewer, and still does no better."""
     noise = np.random.default_rng(15).normal(size=(200, 3))
     noise = (noise - noise.mean(axis=0)) / noise.std(axis=0)
-    found = judged(noise + [0.1, 0.0995, 0.099], scaling="plain")
+    found = judged(noise + np.array([0.1, 0.0995, 0.099]), scaling="plain")
     assert 0.05 < found.stepwise[0] <= found.stepwise[1] <= found.stepwise[2]
 
 
