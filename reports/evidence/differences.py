@@ -234,9 +234,6 @@ def _slopes(market: EvidenceMarket, controls: Encounters, bars: int) -> dict[str
     design = np.column_stack([*covariates_of(market, controls), np.ones(len(controls))])
     outcomes = _outcomes(path)
     known = np.isfinite(design).all(axis=1) & np.isfinite(outcomes[OUTCOMES[0]])
-    return {
-        move: np.asarray(
-            np.linalg.lstsq(design[known], outcomes[move][known], rcond=None)[0][:-1], np.float64
-        )
-        for move in _MOVES
-    }
+    moves = np.column_stack([outcomes[move][known] for move in _MOVES])
+    slopes = np.linalg.lstsq(design[known], moves, rcond=None)[0][:-1]
+    return {move: slopes[:, k].astype(np.float64) for k, move in enumerate(_MOVES)}
