@@ -6,7 +6,7 @@ several markets the headline is that of the pooled claims.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -15,14 +15,17 @@ from scipy.stats import t as student
 
 from ...datasets.errors import InputError
 from ...strategies.parameters import CostParameters, TierBreakoutParameters
+from ...strategies.slippage import Slippage
 from .capacity import CapacityRow, capacity
 from .claims import Claim, claim_of, corrected
 from .conventions import Conventions, compare_conventions
+from .counterexamples import Counterexample, moves_against, rejected_tiers
 from .flow import FlowEvidence, flow_evidence
 from .headline import Headline, headline_of
 from .imbalance import ImbalanceEvidence, imbalance_evidence
 from .imbalance_statistics import horizons_of
 from .inference import LEVEL, Effect, minimum_detectable_effect
+from .level_study import LevelStudy, level_study
 from .map_recipe import MapRecipe
 from .market import HORIZON_HOURS, EvidenceMarket
 from .market_claims import (
@@ -62,12 +65,18 @@ class StudySettings:
         Paths on which nothing can be predicted.
     scope : {"claims", "everything"}
         With ``claims`` only what the verdicts need.
+    levels : tuple of float
+        Prices named by the user, whose every approach is logged.
+    slippage : Slippage or None
+        Of trades at tiers, for example from a depth table; None for the square-root law of the costs.
     """
 
     costs: CostParameters = field(default_factory=CostParameters)
     parameters: TierBreakoutParameters = field(default_factory=TierBreakoutParameters)
     surrogates: int = DEFAULT_SURROGATES
     scope: Scope = "everything"
+    levels: tuple[float, ...] = ()
+    slippage: Slippage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,6 +97,13 @@ class MarketStudy:
     capacity : tuple of CapacityRow
     conventions : Conventions or None
         None, or empty, unless everything was asked for.
+    against, rejected : tuple of Counterexample
+        The largest moves against the imbalance within a day, and the fullest tiers that turned price back
+        within the longest horizon.
+    against_monthly, rejected_monthly : tuple of Counterexample
+        The same, the worst of each calendar month.
+    levels : LevelStudy or None
+        None where no level was named.
     """
 
     market: EvidenceMarket
@@ -100,6 +116,11 @@ class MarketStudy:
     ways: BothWays | None
     capacity: tuple[CapacityRow, ...]
     conventions: Conventions | None
+    against: tuple[Counterexample, ...] = ()
+    rejected: tuple[Counterexample, ...] = ()
+    against_monthly: tuple[Counterexample, ...] = ()
+    rejected_monthly: tuple[Counterexample, ...] = ()
+    levels: LevelStudy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,6 +153,7 @@ def market_study(
     *,
     rng: np.random.Generator,
     settings: StudySettings | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> MarketStudy:
     """Look at everything on one market.
 
@@ -142,6 +164,8 @@ def market_study(
         How its map was made; None for an imported one.
     rng : numpy.random.Generator
     settings : StudySettings, optional
+    progress : callable, optional
+        Is told each step as it begins.
 
     Raises
     ------
@@ -149,17 +173,23 @@ def market_study(
         If there are too few bars to say anything, see `imbalance_evidence`.
     """
     settings = settings or StudySettings()
+    tell = progress or _silent
+    tell("tiers that price reached, on the map and on placebo maps")
     hours = horizons_of(market.panel, HORIZON_HOURS)
     placebos = _placebos(market, recipe, settings.scope, rng)
     tiers = tier_study(market, hours, rng=rng)
     placebo_tiers = {name: tier_study(other, hours, rng=rng) for name, other in placebos.items()}
-    nulls = null_markets(market, recipe, rng=rng, count=settings.surrogates)
+    nulls = _told(
+        null_markets(market, recipe, rng=rng, count=settings.surrogates), settings.surrogates, tell
+    )
     imbalance = imbalance_evidence(market, nulls, rng=rng)
+    tell("the rule on the map and on price alone")
     runs = run_rules(
         market, price_only_twin(market), parameters=settings.parameters, costs=settings.costs
     )
     # A mirrored map's flow is that of the real sweeps with the sides swapped: no placebo.
     moved = {name: other for name, other in placebos.items() if name != "mirrored"}
+    tell("claims, their halves and their placebos")
     scored = [
         *where_claims(market, rng=rng),
         *tier_claims(tiers, placebo_tiers, rng=rng),
@@ -181,12 +211,29 @@ def market_study(
     )
     if settings.scope == "claims":
         return found
+    tell("trading tiers both ways, capacity, conventions, counterexamples, levels")
     return replace(
         found,
         flow=flow_evidence(market, rng=rng),
-        ways=both_ways(market, tiers.encounters, hours=hours, costs=settings.costs, rng=rng),
+        ways=both_ways(
+            market,
+            tiers.encounters,
+            hours=hours,
+            costs=settings.costs,
+            rng=rng,
+            slippage=settings.slippage,
+        ),
         capacity=capacity(market, parameters=settings.parameters, costs=settings.costs),
         conventions=compare_conventions(market, recipe),
+        against=moves_against(market, hours[-1]),
+        rejected=rejected_tiers(market, tiers.encounters, tiers.outcomes[-1]),
+        against_monthly=moves_against(market, hours[-1], count=1, period="month"),
+        rejected_monthly=rejected_tiers(
+            market, tiers.encounters, tiers.outcomes[-1], count=1, period="month"
+        ),
+        levels=level_study(market, settings.levels, tiers.controls, hours=hours)
+        if settings.levels
+        else None,
     )
 
 
@@ -232,6 +279,18 @@ def claim_key(claim: Claim) -> str:
     if claim.name == "where":
         words.append("short" if "short" in claim.statement else "long")
     return " ".join(words)
+
+
+def _silent(step: str) -> None:
+    """Tell nobody."""
+
+
+def _told(
+    nulls: Iterator[EvidenceMarket], count: int, tell: Callable[[str], None]
+) -> Iterator[EvidenceMarket]:
+    for number, null in enumerate(nulls, start=1):
+        tell(f"surrogate path {number} of {count}")
+        yield null
 
 
 def _placebos(
