@@ -6,7 +6,7 @@ several markets the headline is that of the pooled claims.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -14,13 +14,14 @@ import numpy as np
 from scipy.stats import t as student
 
 from ...datasets.errors import InputError
+from ...datasets.panel import Float64Array1D
 from ...strategies.parameters import CostParameters, TierBreakoutParameters
 from ...strategies.slippage import Slippage
 from .capacity import CapacityRow, capacity
 from .claims import Claim, claim_of, corrected
 from .conventions import Conventions, compare_conventions
 from .counterexamples import Counterexample, moves_against, rejected_tiers
-from .flow import FlowEvidence, flow_evidence
+from .flow import FlowEvidence, flow_evidence, way_correlations
 from .headline import Headline, headline_of
 from .imbalance import ImbalanceEvidence, imbalance_evidence
 from .imbalance_statistics import horizons_of
@@ -182,18 +183,19 @@ def market_study(
     nulls = _told(
         null_markets(market, recipe, rng=rng, count=settings.surrogates), settings.surrogates, tell
     )
-    imbalance = imbalance_evidence(market, nulls, rng=rng)
+    flows: list[Float64Array1D] = []
+    imbalance = imbalance_evidence(market, _flows_noted(nulls, hours, flows), rng=rng)
     tell("the rule on the map and on price alone")
     runs = run_rules(
         market, price_only_twin(market), parameters=settings.parameters, costs=settings.costs
     )
-    # A mirrored map's flow is that of the real sweeps with the sides swapped: no placebo.
+    # What a mirrored map predicts to be swept is the real map's with the sides swapped: no placebo.
     moved = {name: other for name, other in placebos.items() if name != "mirrored"}
     tell("claims, their halves and their placebos")
     scored = [
-        *where_claims(market, rng=rng),
+        *where_claims(market, moved, rng=rng),
         *tier_claims(tiers, placebo_tiers, rng=rng),
-        *flow_claims(market, hours, moved, rng=rng),
+        *flow_claims(market, hours, moved, np.mean(flows, axis=0), rng=rng),
         *imbalance_claims(imbalance),
         rule_claim(runs, rng=rng),
     ]
@@ -290,6 +292,15 @@ def _told(
 ) -> Iterator[EvidenceMarket]:
     for number, null in enumerate(nulls, start=1):
         tell(f"surrogate path {number} of {count}")
+        yield null
+
+
+def _flows_noted(
+    nulls: Iterable[EvidenceMarket], hours: Sequence[float], flows: list[Float64Array1D]
+) -> Iterator[EvidenceMarket]:
+    """Yield the markets and note the flow's correlations on each: a map is rebuilt once for all uses."""
+    for null in nulls:
+        flows.append(way_correlations(null, hours))
         yield null
 
 

@@ -117,7 +117,7 @@ def turned_where(market: EvidenceMarket, rng: np.random.Generator) -> list[str]:
         short_liquidations=np.roll(panel.short_liquidations, turn),
         long_liquidations=np.roll(panel.long_liquidations, turn),
     )
-    claims = where_claims(replace(market, panel=turned), rng=rng)
+    claims = where_claims(replace(market, panel=turned), {}, rng=rng)
     # Corrected for the two sides, as if nothing else had been looked at: harder on us than the report.
     return [
         claim_key(s.claim)
