@@ -38,6 +38,9 @@ VERBS: Final = {
         "backtest", "run", "Trade the breakout into the map's tiers, after all costs."
     ),
     "tune": Verb("tune", "run", "Tune overnight, and test the winner on bars never read."),
+    "evidence": Verb(
+        "evidence", "run", "Judge whether the map predicted moves, and write it as one page."
+    ),
     "report": Verb("report", "run", "Write the report of a run as one HTML file."),
     "demo": Verb("demo", "run", "Run the main job on a simulated market."),
 }
