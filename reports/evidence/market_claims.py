@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ...datasets.calibration import PRINTED
+from ...datasets.calibration import PRINTED, longest_print_us
 from ...datasets.map_features import MapFeatures
 from ...datasets.naming import DAY_US, HOUR_US
 from ...datasets.panel import Float64Array1D, Int64Array1D
@@ -134,7 +134,7 @@ def where_claims(
 ) -> list[Scored]:
     """Return the claims that the map shows where liquidations happen; none without printed ones.
 
-    By the shortest of an hour, four hours and a day in which prints are known.
+    By the shortest of an hour, four hours and a day that is no shorter than what the prints are sums over.
     """
     found = _where_table(market)
     if found is None:
@@ -253,8 +253,10 @@ def _flow_scores(market: EvidenceMarket, hours: float) -> Scores:
 
 
 def _where_table(market: EvidenceMarket) -> tuple[int, dict[str, Float64Array1D]] | None:
+    # A sum over four hours counts in the bar in which it became known: no hour of it can be judged.
+    coarsest = longest_print_us(market.panel)
     for period_us in _WHERE_PERIODS_US:
-        if period_us % market.panel.bar_us:
+        if period_us % market.panel.bar_us or period_us < coarsest:
             continue
         table = _known_periods(market, period_us)
         if len(table["start_us"]) >= _FEWEST_PERIODS:
