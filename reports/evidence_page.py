@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import jinja2
 import numpy as np
+from bokeh.document import Document
 from bokeh.embed import components
 from markupsafe import Markup
 
@@ -84,6 +85,7 @@ def _render(record: EvidenceRecord) -> str:
         _market(record, name, market, f"m{k}", figures)
         for k, (name, market) in enumerate(about["markets"].items())
     ]
+    _together(figures)
     script, divs = components(figures)
     return page_template("evidence.html.j2").render(
         about=about,
@@ -113,6 +115,14 @@ def _render(record: EvidenceRecord) -> str:
         bokeh_script=Markup(script),  # bokeh escapes what it embeds
         charts={name: Markup(div) for name, div in divs.items()},  # as above
     )
+
+
+def _together(figures: Mapping[str, Any]) -> None:
+    """Put the figures into one document at once: one by one, bokeh looks through all of them each time."""
+    document = Document()
+    with document.models.freeze():
+        for plot in figures.values():
+            document.add_root(plot)
 
 
 def _forests(about: Mapping[str, Any], figures: dict[str, Any]) -> list[dict[str, str]]:

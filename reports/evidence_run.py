@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,12 +22,15 @@ from .evidence.headline import Headline
 from .evidence.map_recipe import MapRecipe
 from .evidence.market import EvidenceMarket
 from .evidence.record import write_evidence
-from .evidence.study import StudySettings, evidence_of, market_study
+from .evidence.study import MarketStudy, StudySettings, evidence_of, market_study
 from .evidence.study_about import claims_of, evidence_about
 from .evidence.study_tables import evidence_tables
 from .evidence.surrogates import null_note
 from .evidence_page import write_evidence_page
 from .provenance import data_of, instrument_of, versions
+
+_NEARLY_ALL: Final = 0.95
+"""A few holes in what was printed are not worth a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,32 +108,9 @@ def study_and_record(
         If the record cannot be written.
     """
     rng = np.random.default_rng(seed)
-    names = [given.panel.symbol for given in inputs]
-    if len(set(names)) < len(names):
-        raise InputError(f"the markets are {', '.join(names)}: give each symbol once")
-    studies = {}
-    for name, given in zip(names, inputs, strict=True):
-        market = EvidenceMarket(
-            panel=given.panel,
-            features=given.liquidation_map.features,
-            instrument=given.instrument,
-            window=settings.parameters.imbalance_window,
-        )
-
-        def told(step: str, name: str = name) -> None:
-            progress(f"{name}: {step}" if len(names) > 1 else step)
-
-        studies[name] = market_study(
-            market, given.recipe, rng=rng, settings=settings, progress=told
-        )
-    progress("all claims together")
-    subject = subject_of([given.panel for given in inputs])
-    evidence = evidence_of(studies, subject=subject, rng=rng)
-    about = evidence_about(evidence, rng=rng)
-    for name, given in zip(names, inputs, strict=True):
-        about["markets"][name] |= _origin(given)
-    about |= {
-        "subject": subject,
+    studies = studies_of(inputs, settings=settings, rng=rng, progress=progress)
+    progress("all claims together, and the page")
+    about = {
         "command": command,
         "versions": versions(),
         "seed": seed,
@@ -139,13 +119,70 @@ def study_and_record(
         "costs": parameter_rows(settings.costs),
         "depth": _depth(settings),
     }
-    progress("the page")
-    folder = write_evidence(workspace, about, evidence_tables(evidence), created_at=created_at)
+    return record_studies(workspace, inputs, studies, about, rng=rng, created_at=created_at)
+
+
+def studies_of(
+    inputs: Sequence[MarketInput],
+    *,
+    settings: StudySettings,
+    rng: np.random.Generator,
+    progress: Callable[[str], None],
+) -> dict[str, MarketStudy]:
+    """Return what was found on each market, by its symbol; parameters are those of `study_and_record`."""
+    names = [given.panel.symbol for given in inputs]
+    if len(set(names)) < len(names):
+        raise InputError(f"the markets are {', '.join(names)}: give each symbol once")
+    found = {}
+    for name, given in zip(names, inputs, strict=True):
+
+        def told(step: str, name: str = name) -> None:
+            progress(f"{name}: {step}" if len(names) > 1 else step)
+
+        market = EvidenceMarket(
+            panel=given.panel,
+            features=given.liquidation_map.features,
+            instrument=given.instrument,
+            window=settings.parameters.imbalance_window,
+        )
+        found[name] = market_study(market, given.recipe, rng=rng, settings=settings, progress=told)
+    return found
+
+
+def record_studies(
+    workspace: Path,
+    inputs: Sequence[MarketInput],
+    studies: Mapping[str, MarketStudy],
+    about: dict[str, Any],
+    *,
+    rng: np.random.Generator,
+    created_at: datetime,
+) -> Studied:
+    """Judge studies together, write them with their page, and return where that is.
+
+    Parameters
+    ----------
+    workspace : Path
+    inputs : sequence of MarketInput
+        What the studies were made of.
+    studies : mapping of str to MarketStudy
+        By symbol.
+    about : dict
+        How they were made: command, versions, seed, parameters, costs.
+    rng : numpy.random.Generator
+    created_at : datetime
+    """
+    subject = subject_of([given.panel for given in inputs])
+    evidence = evidence_of(studies, subject=subject, rng=rng)
+    whole = {**evidence_about(evidence, rng=rng), "subject": subject, **about}
+    for given in inputs:
+        whole["markets"][given.panel.symbol] |= _origin(given)
+    folder = write_evidence(workspace, whole, evidence_tables(evidence), created_at=created_at)
     return Studied(
         folder=folder,
         page=write_evidence_page(folder),
         headline=evidence.headline,
-        claims=claims_of(about),
+        claims=claims_of(whole),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from made_up_evidence import BARE, FULL, write_made_up_evidence
 from made_up_runs import write_made_up_run
 
 if TYPE_CHECKING:
@@ -23,6 +24,18 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         return write_made_up_run(tmp_path, **options)  # type: ignore[arg-type]  # any of its options
 
     return make
+
+
+@pytest.fixture(scope="session")
+def evidence_of_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a study of one market that lacks nothing; not to be changed."""
+    return write_made_up_evidence(tmp_path_factory.mktemp("evidence"), FULL).page
+
+
+@pytest.fixture(scope="session")
+def evidence_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a study of two markets, of which one lacks much; not to be changed."""
+    return write_made_up_evidence(tmp_path_factory.mktemp("evidence"), FULL, BARE).page
 
 
 @dataclass
