@@ -61,6 +61,7 @@ class Task(NamedTuple):
 
     kind: str
     seed: int
+    bar: str
     days: int
     impact: float
     surrogates: int
@@ -69,7 +70,7 @@ class Task(NamedTuple):
 def judged(task: Task) -> dict[str, Any]:
     """Simulate a world, study it and return what was claimed."""
     began = time.process_time()
-    chosen = replace(worlds()[task.kind], days=task.days, seed=task.seed)
+    chosen = replace(worlds()[task.kind], bar=task.bar, days=task.days, seed=task.seed)
     if task.kind == IMPACT:
         chosen = replace(chosen, impact=task.impact)
     simulated = simulate(chosen)
@@ -189,6 +190,7 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=60, help="without impact, and with, each")
     parser.add_argument("--effect-worlds", type=int, help="with impact, instead")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--bar", default="5m", help="length of a bar")
     parser.add_argument("--days", type=int, default=60, help="length of each world")
     parser.add_argument("--impact", type=float, default=0.04, help="see the simulator's parameters")
     parser.add_argument("--surrogates", type=int, default=30)
@@ -201,7 +203,14 @@ def main() -> None:
     effects = options.worlds if options.effect_worlds is None else options.effect_worlds
 
     def task(kind: str, place: int) -> Task:
-        return Task(kind, options.seed + place, options.days, options.impact, options.surrogates)
+        return Task(
+            kind,
+            options.seed + place,
+            options.bar,
+            options.days,
+            options.impact,
+            options.surrogates,
+        )
 
     tasks = [task(kinds[k % len(kinds)], k) for k in range(options.worlds)]
     tasks += [task(IMPACT, 100_000 + k) for k in range(effects)]
