@@ -159,6 +159,7 @@ def interval_chart(
     )
     plot.yaxis.ticker = FixedTicker(ticks=list(range(len(labels))))
     plot.yaxis.major_label_overrides = dict(enumerate(labels))
+    plot.xaxis.ticker.desired_num_ticks = 5
     plot.ygrid.grid_line_color = None
     plot.add_layout(Span(location=0.0, dimension="height", line_color=SOFT, line_width=1.5))
     marks = [_add_look(plot, look, [r for r in rows if r["look"] == look]) for look in LOOKS]

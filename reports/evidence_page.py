@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,7 +90,7 @@ def _render(record: EvidenceRecord) -> str:
     return page_template("evidence.html.j2").render(
         about=about,
         title=words.title_words(about),
-        families=[(words.SHORT_FAMILIES[f], words.FAMILIES[f]) for f in words.FAMILY_ORDER],
+        families=_families(claims),
         cautions=[
             told
             for name, market in about["markets"].items()
@@ -98,7 +98,7 @@ def _render(record: EvidenceRecord) -> str:
         ],
         words=words,
         signs=_SIGNS,
-        skills=words.skill_lines(claims, about["headline"]),
+        skills=words.skill_lines(claims, about["headline"], _judged(about)),
         claims=claim_rows(claims),
         placebos=sorted({kind for claim in claims for kind in claim["placebo"]}),
         beyond=words.clipped_words(beyond),
@@ -115,6 +115,24 @@ def _render(record: EvidenceRecord) -> str:
         bokeh_script=Markup(script),  # bokeh escapes what it embeds
         charts={name: Markup(div) for name, div in divs.items()},  # as above
     )
+
+
+def _families(claims: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return the short and the long name of each family of claims that was looked at."""
+    found = {claim["name"] for claim in claims}
+    return [(words.SHORT_FAMILIES[f], words.FAMILIES[f]) for f in words.FAMILY_ORDER if f in found]
+
+
+def _judged(about: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the markets that have claims about each skill."""
+    return {
+        skill: [
+            name
+            for name, market in about["markets"].items()
+            if any(claim["skill"] == skill for claim in market["claims"])
+        ]
+        for skill in words.SKILLS
+    }
 
 
 def _together(figures: Mapping[str, Any]) -> None:

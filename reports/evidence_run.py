@@ -217,7 +217,10 @@ def _origin(given: MarketInput) -> dict[str, Any]:
 
 
 def missing_words(given: MarketInput) -> list[str]:
-    """Return what a market lacks, and what therefore is not said; a sentence each."""
+    """Return what a market lacks, and what therefore is not said; a sentence each.
+
+    Missing open interest is told by the map's own notes.
+    """
     panel = given.panel
     found = []
     prints = np.isfinite(panel.short_liquidations) & np.isfinite(panel.long_liquidations)
@@ -231,8 +234,6 @@ def missing_words(given: MarketInput) -> list[str]:
             f"Printed liquidations are known on {days:,} of {len(np.unique(panel.ts // DAY_US)):,} days; "
             "where liquidations happen is judged on these alone."
         )
-    if not given.imported and not panel.oi_observed.any():
-        found.append("No open interest: the map follows traded volume alone.")
     if given.imported:
         found.append(
             "An imported map cannot be made again: only its own windows are compared, and two of the four "

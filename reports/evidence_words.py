@@ -109,16 +109,28 @@ def p_text(value: float | None) -> str:
 
 
 def skill_lines(
-    claims: Sequence[Mapping[str, Any]], headline: Mapping[str, Any]
+    claims: Sequence[Mapping[str, Any]],
+    headline: Mapping[str, Any],
+    alone: Mapping[str, Sequence[str]] | None = None,
 ) -> list[dict[str, str]]:
-    """Return a line for each of the three skills: key, name, outcome, and what it rests on."""
+    """Return a line for each of the three skills: key, name, outcome, and what it rests on.
+
+    Parameters
+    ----------
+    claims : sequence of mapping
+        Those that the headline is about.
+    headline : mapping
+    alone : mapping of str to sequence of str, optional
+        Markets that have claims about a skill, by the skill.
+    """
     rows = []
     for skill, name in SKILLS.items():
         own = [claim for claim in claims if claim["skill"] == skill]
+        meaning = _skill_meaning(skill, own)
+        if not own and (markets := (alone or {}).get(skill)):
+            meaning = f"only {', '.join(markets)} can be judged: see the claims there"
         outcome = headline[skill] or "not looked at"
-        rows.append(
-            {"key": skill, "name": name, "outcome": outcome, "meaning": _skill_meaning(skill, own)}
-        )
+        rows.append({"key": skill, "name": name, "outcome": outcome, "meaning": meaning})
     return rows
 
 

@@ -88,12 +88,13 @@ def test_one_market_has_no_forest_and_two_have_one_for_each_family(
     assert "Instruments side by side" in text
     families = {claim["name"] for claim in about["pooled"]}
     assert "where" not in families, "only one of them has prints"
+    assert f"only {FULL} can be judged: see the claims there" in text
     assert families == set(re.findall(r'id="forest-(\w+)"', text))
 
 
 def test_what_is_missing_is_said(evidence_of_two: Path) -> None:
     """A market without prints, open interest and funding says so, by its name."""
-    told = re.findall(r'class="warning note missing">([^<]*)<', body_of(evidence_of_two))
+    told = re.findall(r'class="warning note [a-z-]+">([^<]*)<', body_of(evidence_of_two))
     for word in ("No printed liquidations", "No open interest", "No funding rates"):
         assert any(line.startswith(f"{BARE}: {word}") for line in told)
     assert not any(line.startswith(f"{FULL}: No ") for line in told)
