@@ -91,11 +91,6 @@ def _render(record: EvidenceRecord) -> str:
         about=about,
         title=words.title_words(about),
         families=_families(claims),
-        cautions=[
-            told
-            for name, market in about["markets"].items()
-            if (told := words.rule_caution(name, market))
-        ],
         words=words,
         signs=_SIGNS,
         skills=words.skill_lines(claims, about["headline"], _judged(about)),

@@ -263,19 +263,6 @@ def title_words(about: Mapping[str, Any]) -> str:
     )
 
 
-def rule_caution(name: str, market: Mapping[str, Any]) -> str:
-    """Return what must be said where the rule beat its twin and lost all the same; else nothing."""
-    rule = market["rule"]
-    claim = next((c for c in market["claims"] if c["name"] == "rule"), None)
-    if claim is None or claim["outcome"] != "evidence" or (rule["mapped"] or 0.0) > 0.0:
-        return ""
-    return (
-        f"{name}: the breakout rule lost on the map too ({_percent(rule['mapped'])} after "
-        f"{rule['mapped_trades']:,} trades); it only lost less than on price alone "
-        f"({_percent(rule['twin'])} after {rule['twin_trades']:,} trades). That is no reason to trade it."
-    )
-
-
 def rule_words(rule: Mapping[str, Any]) -> str:
     """Return what rule and twin earned."""
     return (

@@ -120,6 +120,8 @@ class Claim:
         After Holm's correction for all that was looked at; see `corrected`.
     looks : int
         How many claims were corrected together.
+    veto : str
+        Why it is not made however large its effect is; empty if nothing forbids it.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Claim:
     placebo: Mapping[str, Effect] = field(default_factory=dict)
     p_corrected: float = float("nan")
     looks: int = 0
+    veto: str = ""
 
     def __post_init__(self) -> None:
         if self.name not in CLAIM_KINDS:

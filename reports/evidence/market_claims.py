@@ -7,7 +7,7 @@ comes with the scores from which it was made, one an observation, for pooling ov
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -221,8 +221,15 @@ def imbalance_claims(found: ImbalanceEvidence) -> list[Scored]:
 
 
 def rule_claim(runs: RuleRuns, *, rng: np.random.Generator) -> Scored:
-    """Return the claim that the rule earns more a day on the map than on its twin."""
-    return mean_claim("rule", None, Scores(runs.mapped - runs.twin, runs.day), rng=rng)
+    """Return the claim that the rule earns more a day on the map than on its twin.
+
+    Not made where the rule itself lost: a twin that trades more often only pays more costs.
+    """
+    scored = mean_claim("rule", None, Scores(runs.mapped - runs.twin, runs.day), rng=rng)
+    if runs.mapped.mean() > 0.0:
+        return scored
+    veto = "the rule itself lost on the map after costs, if less than on price alone"
+    return replace(scored, claim=replace(scored.claim, veto=veto))
 
 
 def with_map(market: EvidenceMarket, features: MapFeatures) -> EvidenceMarket:

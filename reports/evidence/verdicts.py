@@ -150,6 +150,8 @@ def _reasons(claim: Claim) -> tuple[str, ...]:
             found.append(f"it cannot be computed {name}")
         elif sign * effect.value <= 0.0:
             found.append(f"it does not hold {name} ({_figure(claim, effect.value)})")
+    if claim.veto and sign > 0.0:
+        found.append(claim.veto)
     return (*found, *_placebos_as_good(claim, deciding=True))
 
 

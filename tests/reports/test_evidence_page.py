@@ -15,7 +15,7 @@ from liqtiers.datasets.errors import InputError
 from liqtiers.reports.evidence.record import EVIDENCE_FILE
 from liqtiers.reports.evidence_charts import claims_chart
 from liqtiers.reports.evidence_page import write_evidence_page
-from liqtiers.reports.evidence_words import family_lines, rule_caution, skill_lines
+from liqtiers.reports.evidence_words import family_lines, skill_lines
 from made_up_evidence import BARE, FULL
 
 pytestmark = pytest.mark.xdist_group("evidence")
@@ -168,20 +168,3 @@ def test_lines_name_what_was_found() -> None:
     (flow, imbalance) = family_lines(claims)
     assert flow.endswith(": 1 h +0.100, evidence")
     assert imbalance.endswith(": 1 h +0.000, no evidence")
-
-
-@pytest.mark.parametrize(
-    ("outcome", "mapped", "warned"),
-    [("evidence", -0.4, True), ("evidence", 0.4, False), ("no evidence", -0.4, False)],
-)
-def test_rule_that_lost_less_than_its_twin_is_no_reason_to_trade(
-    outcome: str, mapped: float, warned: bool
-) -> None:
-    """Beating a twin that lost more is told beside the loss, and only then."""
-    rule = {"mapped": mapped, "twin": -0.9, "mapped_trades": 4, "twin_trades": 9}
-    market = {"claims": [claim_about("rule", 0.1, outcome=outcome)], "rule": rule}
-    told = rule_caution("BTCUSDT", market)
-    assert bool(told) == warned
-    if warned:
-        assert "-40.0%" in told
-        assert "-90.0%" in told

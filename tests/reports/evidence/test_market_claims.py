@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from liqtiers.reports.evidence.market import EvidenceMarket
-from liqtiers.reports.evidence.market_claims import where_claims
+from liqtiers.reports.evidence.market_claims import rule_claim, where_claims
+from liqtiers.reports.evidence.rules import RuleRuns
 from made_up_evidence import BARE, BARS, FULL, market_input
 
 pytestmark = pytest.mark.xdist_group("evidence")
@@ -41,3 +42,20 @@ def test_where_is_no_claim_without_prints() -> None:
         instrument=given.instrument,
     )
     assert where_claims(market, {}, rng=np.random.default_rng(1)) == []
+
+
+@pytest.mark.parametrize(("mapped", "vetoed"), [(-1e-3, True), (1e-3, False)])
+def test_a_rule_that_lost_less_than_its_twin_is_vetoed(mapped: float, vetoed: bool) -> None:
+    """Losing less than a twin that trades more often is no skill of the map."""
+    noise = np.random.default_rng(3).normal(0.0, 1e-3, 200)
+    noise -= noise.mean()
+    runs = RuleRuns(
+        day=np.arange(200),
+        mapped=mapped + noise,
+        twin=np.full(200, -5e-3),
+        mapped_trades=10,
+        twin_trades=50,
+    )
+    scored = rule_claim(runs, rng=np.random.default_rng(1))
+    assert bool(scored.claim.veto) == vetoed
+    assert scored.claim.effect.value == pytest.approx(mapped + 5e-3)

@@ -125,6 +125,14 @@ def test_what_a_deciding_placebo_does_as_well_is_not_claimed(name: str, sign: fl
         assert bool(verdict.reasons) == (outcome is not None)
 
 
+def test_a_vetoed_claim_is_not_made_and_says_why() -> None:
+    """A rule that lost is no evidence, however much more its twin lost; the other way nothing is lost."""
+    vetoed = alone(claim(veto="the rule itself lost"))
+    assert vetoed.outcome == NO_EVIDENCE
+    assert "the rule itself lost" in vetoed.sentence
+    assert alone(claim(value=-0.08, veto="the rule itself lost")).outcome == AGAINST
+
+
 def test_weaknesses_are_said_with_the_claim() -> None:
     """Halves that are not significant, and other placebo maps that do as well, are reservations."""
     weak = claim(
