@@ -127,10 +127,10 @@ def test_what_a_deciding_placebo_does_as_well_is_not_claimed(name: str, sign: fl
 
 def test_a_vetoed_claim_is_not_made_and_says_why() -> None:
     """A rule that lost is no evidence, however much more its twin lost; the other way nothing is lost."""
-    vetoed = alone(claim(veto="the rule itself lost"))
+    vetoed = alone(replace(claim(), veto="the rule itself lost"))
     assert vetoed.outcome == NO_EVIDENCE
     assert "the rule itself lost" in vetoed.sentence
-    assert alone(claim(value=-0.08, veto="the rule itself lost")).outcome == AGAINST
+    assert alone(replace(claim(value=-0.08), veto="the rule itself lost")).outcome == AGAINST
 
 
 def test_weaknesses_are_said_with_the_claim() -> None:
