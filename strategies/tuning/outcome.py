@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -101,6 +102,7 @@ def open_holdout(
     identity: Identity,
     opened_at: datetime,
     command: str,
+    session: Mapping[str, Any] | None = None,
     reopen: bool = False,
     evaluate: Evaluate = evaluate,
 ) -> dict[str, Any]:
@@ -119,6 +121,10 @@ def open_holdout(
         The present moment, UTC.
     command : str
         What the user typed, for the record.
+    session : mapping, optional
+        How the last session was run: ``seed``, ``sampler``, ``workers``, ``storage`` (an address without
+        its password; None for the study's own journal) and ``series``, the options by which
+        ``liqtiers backtest`` gets the same bars. For the record alone.
     reopen : bool
         Whether a holdout that was opened for another winner may be opened again.
     evaluate : callable
@@ -181,6 +187,7 @@ def open_holdout(
         "schema": SCHEMA_VERSION,
         "study": plan.name,
         "command": command,
+        "session": dict(session or {}),
         "identity": identity,
         "openings": openings,
         "openings_of_series": count,
@@ -191,6 +198,7 @@ def open_holdout(
             "map": winner.map_name,
             "parameters": parameter_rows(winner.parameters),
         },
+        "space": [asdict(d) for d in (*plan.space.outer, *plan.space.inner)],
         "costs": parameter_rows(market.costs),
         "objective": asdict(plan.objective),
         "folds": _folds_told(plan, market),
@@ -286,7 +294,8 @@ def _search(
     daily = np.concatenate([r.daily for r in results])
     days = np.diff(block_edges(len(daily)))
     ratio = sharpe_ratio(daily)
-    spread = float(np.std(_daily_ratios(table, days), ddof=1)) if len(table) > 1 else 0.0
+    # Of one completed trial among many it is not known how far trials lie apart.
+    spread = float(np.std(_daily_ratios(table, days), ddof=1)) if len(table) > 1 else math.nan
     deflated = deflated_sharpe_ratio(
         ratio / math.sqrt(365),
         observations=len(daily),
@@ -353,11 +362,14 @@ def _importance(plan: StudyPlan, study: optuna.Study) -> dict[str, float]:
     whole = [t for t in finished(study) if t.state == TrialState.COMPLETE]
     if len(whole) < 20 or len({t.values[0] for t in whole}) < 2:
         return {}
-    with quiet():
+    with quiet(), warnings.catch_warnings():
+        # It warns that a target is taken for better the lower it is; of two goals the first, a return, is
+        # better the higher it is.
+        warnings.filterwarnings("ignore", message="PedAnova", category=UserWarning)
         found = optuna.importance.get_param_importances(
             study,
             evaluator=optuna.importance.PedAnovaImportanceEvaluator(),
-            target=(lambda t: t.values[0]) if len(plan.directions) > 1 else None,
+            target=(lambda t: -t.values[0]) if len(plan.directions) > 1 else None,
         )
     return {name: float(share) for name, share in found.items()}
 
@@ -415,7 +427,9 @@ def trials_frame(trials: Sequence[FrozenTrial]) -> pa.Table:
         }
         for t in trials
     ]
-    return pa.Table.from_pylist(rows)
+    # Not the names of the first alone: a trial that failed lacks the inner grid's.
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.table({name: [row.get(name) for row in rows] for name in names})
 
 
 def _write_outcome(
