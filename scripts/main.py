@@ -38,7 +38,7 @@ VERBS: Final = {
         "backtest", "run", "Trade the breakout into the map's tiers, after all costs."
     ),
     "tune": Verb("tune", "run", "Tune overnight, and test the winner on bars never read."),
-    "report": Verb("report", "run", "Write the report of a run as one HTML file."),
+    "report": Verb("report", "run", "Write the report of a run or study as one HTML file."),
     "demo": Verb("demo", "run", "Run the main job on a simulated market."),
 }
 

@@ -1,25 +1,44 @@
-"""`liqtiers report`: a run's HTML report, written anew."""
+"""`liqtiers report`: the HTML report of a run or of a study, written anew."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from liqtiers.datasets.errors import InputError
 from liqtiers.reports.backtest_report import write_report
 from liqtiers.reports.run_record import find_run
+from liqtiers.reports.tuning_record import find_study, known_studies
+from liqtiers.reports.tuning_report import write_tuning_report
 from liqtiers.scripts._terminal import run_verb
 from liqtiers.scripts._workspace import workspace
 
 
 def run(
-    name: Annotated[str, typer.Argument(help="A run's folder or id, or latest.")] = "latest",
+    name: Annotated[
+        str, typer.Argument(help="A run's folder or id, latest, or a study's name or folder.")
+    ] = "latest",
 ) -> None:
-    """Write the report of a run as one HTML file.
+    """Write the report of a run or study as one HTML file.
+
+    Nothing is run again: the page is made of what was written down.
 
     Example: liqtiers report latest
     """
-    typer.echo(write_report(find_run(workspace(), name)))
+    study = find_study(workspace(), name)
+    typer.echo(write_report(_run_of(name)) if study is None else write_tuning_report(study))
+
+
+def _run_of(name: str) -> Path:
+    try:
+        return find_run(workspace(), name)
+    except InputError as error:
+        studies = known_studies(workspace())
+        if not studies:
+            raise
+        raise InputError(f"{error}; the studies are: {', '.join(studies)}") from None
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime, timedelta
@@ -28,9 +28,10 @@ from liqtiers.datasets.map_cache import cached_map
 from liqtiers.datasets.map_features import MapFeatures
 from liqtiers.datasets.panel import Panel
 from liqtiers.datasets.panel_query import load_panel
+from liqtiers.reports.tuning_report import write_tuning_report
 from liqtiers.scripts import _options as options
 from liqtiers.scripts._terminal import run_verb
-from liqtiers.scripts._tune_words import ProgressLine, tell_outcome, winning_command
+from liqtiers.scripts._tune_words import ProgressLine, tell_outcome
 from liqtiers.scripts._workspace import moment_us, now, open_lake, workspace
 from liqtiers.strategies.parameters import CostParameters
 from liqtiers.strategies.tuning import (
@@ -137,7 +138,7 @@ def run(
     Searches the parameters over walk-forward folds; the last part of the bars stays closed until the end.
 
     Stops at --until, after --hours, at --trials, or on Ctrl-C; the same command goes on where it
-    stopped. Writes studies/NAME/.
+    stopped. Writes studies/NAME/ with outcome.json, trials.parquet and report.html.
 
     Example: liqtiers tune btc --venue binance --symbol BTCUSDT --timeframe 5m --until 07:00
     """
@@ -240,22 +241,39 @@ def run(
         identity=identity,
         opened_at=now(),
         command=command,
+        session={
+            "seed": session.seed,
+            "sampler": sampler,
+            "workers": crew,
+            "storage": without_password(storage) if storage else None,
+            "series": _series_words(
+                {
+                    "--venue": [venue],
+                    "--symbol": [symbol],
+                    "--timeframe": [timeframe],
+                    "--start": [start] if start else [],
+                    "--end": [end] if end else [],
+                    "--open-interest": open_interest or [],
+                    "--funding": funding or [],
+                    "--liquidations": liquidations or [],
+                    "--mark": mark or [],
+                    "--map": [imported_map] if imported_map else [],
+                    "--cash": [repr(cash)],
+                },
+                calibrate=calibrate,
+            ),
+        },
         reopen=reopen,
     )
-    series = {
-        "--venue": [venue],
-        "--symbol": [symbol],
-        "--timeframe": [timeframe],
-        "--start": [start] if start else [],
-        "--end": [end] if end else [],
-        "--open-interest": open_interest or [],
-        "--funding": funding or [],
-        "--liquidations": liquidations or [],
-        "--mark": mark or [],
-        "--map": [imported_map] if imported_map else [],
-        "--cash": [f"{cash:g}"],
-    }
-    tell_outcome(outcome, folder, winning_command(outcome, series, costs))
+    tell_outcome(outcome, folder, write_tuning_report(folder))
+
+
+def _series_words(given: Mapping[str, Sequence[str]], *, calibrate: bool) -> list[str]:
+    """Return the options by which another verb gets the same bars and maps."""
+    words = [
+        word for option, values in given.items() for value in values for word in (option, value)
+    ]
+    return words if calibrate else [*words, "--no-calibrate"]
 
 
 def _deadline(until: str | None, hours: float | None, present: datetime) -> datetime | None:

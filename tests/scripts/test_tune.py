@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import shlex
@@ -63,11 +64,16 @@ def test_an_evening_and_a_morning(lake: Path, capsys: pytest.CaptureFixture[str]
     assert outcome["search"]["trials"] == 4
     assert outcome["verdict"]["sentence"] in out
     assert f"outcome: {lake / 'studies' / 'small' / 'outcome.json'}" in out
+    page = lake / "studies" / "small" / "report.html"
+    assert f"report:  {page}\n" in out
+    assert html.escape(outcome["verdict"]["sentence"]) in page.read_text()
     (again,) = [line for line in out.splitlines() if line.startswith("again:")]
     words = shlex.split(again.removeprefix("again:"))
     assert words[:2] == ["liqtiers", "backtest"]
     values = dict(zip(words[2::2], words[3::2], strict=True))
     assert values["--venue"] == "own"
+    assert outcome["session"]["seed"] == 1
+    assert words[2:].count("--no-calibrate") == 0
     parameters = {row["name"]: row["value"] for row in outcome["winner"]["parameters"]}
     assert values["--side"] == "both"
     assert float(values.get("--stop-atr", "2")) == parameters["stop_atr"]
