@@ -39,6 +39,8 @@ _GOLDEN: Final = 0.618034
 _LABEL: Final = 12
 _MOST_LABELS: Final = 4
 _LOG_RANGE: Final = 1.06
+_INK: Final = 250.0
+"""More points than twice as many are drawn fainter, so that a crowd still shows where it is densest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,10 @@ class Axis:
             return values.to_numpy(dtype=np.float64)
         place = {choice: float(i) for i, choice in enumerate(self.choices)}
         return np.array([place.get(v, np.nan) for v in values], dtype=np.float64)
+
+    def told(self) -> str:
+        """Return the winner's value as a text."""
+        return _text(self.value)
 
     def labels(self) -> list[str]:
         """Return the choices as tick labels: numbers where they are long or many, which `key` tells."""
@@ -130,7 +136,7 @@ def parameter_charts(record: StudyRecord, axes: list[Axis]) -> list[Any]:
     shown = thinned(able, MOST_POINTS, keep=[*near, own])
     nearest = record.scored[record.scored["number"].isin(near)]
     groups = (
-        ("soft", SOFT, "circle", 4, 0.5, shown),
+        ("soft", SOFT, "circle", 4, float(np.clip(_INK / max(len(shown), 1), 0.2, 0.5)), shown),
         ("line", LINE, "circle", 8, 0.9, nearest),
         ("winner", WINNER, "diamond", 15, 1.0, record.winner.to_frame().T),
     )

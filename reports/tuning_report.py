@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import jinja2
 from bokeh.embed import components
@@ -21,6 +21,7 @@ from .parameter_charts import (
     parallel_chart,
     parameter_charts,
 )
+from .run_record import REPORT_FILE
 from .tuning_charts import (
     MOST_HISTORY,
     below_the_chart,
@@ -37,8 +38,6 @@ from .tuning_tables import (
     parameter_table,
     setting_tables,
 )
-
-REPORT_FILE: Final = "report.html"
 
 
 def write_tuning_report(folder: Path) -> Path:

@@ -112,7 +112,9 @@ def parameter_table(record: StudyRecord, axes: Sequence[Axis]) -> dict[str, Any]
         {
             "name": axis.name,
             "value": axis.value,
-            "default": told.get(axis.name, {}).get("default", axis.choices[:1] or UNKNOWN),
+            "default": told.get(axis.name, {}).get(
+                "default", axis.choices[0] if axis.choices else UNKNOWN
+            ),
             "searched": space.get(axis.name, UNKNOWN),
             "unit": axis.unit,
             "meaning": axis.meaning,
@@ -165,7 +167,7 @@ def _table(
 
 
 def _cell(value: Any) -> str:
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+    return f"{value:,.6g}" if isinstance(value, int | float) else str(value)
 
 
 def _chance(p_value: float | None) -> str:

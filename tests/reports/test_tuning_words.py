@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from liqtiers.reports import tuning_words as words
+from liqtiers.reports.parameter_charts import axes_of
 from liqtiers.reports.tuning_record import StudyRecord, read_study
+from liqtiers.reports.tuning_tables import parameter_table
 from liqtiers.strategies.parameters import TierBreakoutParameters, from_mapping
 from made_up_studies import SERIES
 
@@ -138,3 +140,16 @@ def test_walk_forward_averages_by_hand(record: StudyRecord) -> None:
     )
     record.outcome["walk_forward"] = []
     assert "not known" in words.walk_forward_words(record.outcome)
+
+
+def test_a_choice_of_maps_is_a_parameter(record: StudyRecord) -> None:
+    """The map that won stands among the best parameters, beside the first one, which is the default."""
+    maps = ["churn=0.02", "churn=0.05"]
+    dimension = {"name": "map", "low": 0.0, "high": 0.0, "log": False, "choices": maps}
+    record.outcome["space"].append(dimension)
+    record.outcome["winner"]["found"]["map"] = maps[1]
+    record.outcome["identity"]["space"]["map"] = " | ".join(maps)
+    record.trials["map"] = maps[0]
+    table = parameter_table(record, axes_of(record))
+    (row,) = [cells for cells in table["rows"] if cells[0] == "map"]
+    assert row[1:4] == ["churn=0.05", "churn=0.02", "churn=0.02 | churn=0.05"]
