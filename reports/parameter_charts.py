@@ -292,7 +292,8 @@ def _ends(plot: Any, axes: list[Axis], *, scores: tuple[str, str]) -> None:
         )
         plot.text(
             "x", "y", "text", source=source, text_align=align, text_baseline="top", y_offset=3,
-            text_font_size="11px", text_color="#3a4552", name="words",
+            text_font_size="11px", text_color="#3a4552", background_fill_color="white",
+            background_fill_alpha=0.75, padding=1, name="words",
         )  # fmt: skip
 
 

@@ -114,11 +114,13 @@ def pareto_chart(record: StudyRecord) -> Any:
     """Return each trial's return a year against its deepest drawdown, and the line that none beats."""
     scored = record.scored
     shown = thinned(scored, MOST_HISTORY, keep=[record.outcome["winner"]["number"]])
+    y_range = score_range(record, scored)
+    seen = scored[record.score_scale() * scored["score"] >= y_range.start]
     plot = plain_figure(
         name="pareto",
         height=420,
-        x_range=padded(100.0 * scored["second"].to_numpy(dtype=np.float64)),
-        y_range=score_range(record, scored),
+        x_range=padded(100.0 * seen["second"].to_numpy(dtype=np.float64)),
+        y_range=y_range,
         x_label="Deepest drawdown in the folds (%)",
         y_label=record.score_name,
     )

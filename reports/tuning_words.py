@@ -52,7 +52,7 @@ def command_note(outcome: Mapping[str, Any]) -> str:
     if chosen != DEFAULT_MAP:
         told += (
             f" The winner's map is {chosen}; the command draws the default one, so that its trades "
-            "will differ."
+            "may differ."
         )
     return told
 

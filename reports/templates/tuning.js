@@ -24,11 +24,12 @@
       } else if (model.type === "Grid") model.grid_line_color = grid;
       else if (model.type === "GlyphRenderer" && hues[model.name]) {
         const hue = hues[model.name][Number(dark)], glyph = model.glyph;
-        if (glyph.type === "Text") glyph.text_color = hue;
+        const page = dark ? "#12171d" : "#ffffff";
+        if (glyph.type === "Text") Object.assign(glyph, { text_color: hue, background_fill_color: page });
         else if (glyph.type === "Scatter") {
           glyph.fill_color = hue;
           // A rim of the page's own colour tells marks apart that lie on each other.
-          glyph.line_color = model.name === "soft" ? hue : dark ? "#12171d" : "#ffffff";
+          glyph.line_color = model.name === "soft" ? hue : page;
         } else glyph.line_color = hue;
       }
     }
