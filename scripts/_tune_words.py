@@ -88,7 +88,7 @@ def _span(seconds: float) -> str:
     return f"{hour}:{minute:02d}:{second:02d}" if hour else f"{minute}:{second:02d}"
 
 
-def tell_outcome(outcome: Mapping[str, Any], folder: Path, report: Path) -> None:
+def tell_outcome(outcome: Mapping[str, Any], folder: Path) -> None:
     """Print the verdict, what it rests on, and how to run the winner again."""
     search, held = outcome["search"], outcome["holdout"]
     winner, defaults, market = held["winner"], held["defaults"], held["buy_and_hold"]
@@ -109,7 +109,6 @@ def tell_outcome(outcome: Mapping[str, Any], folder: Path, report: Path) -> None
     typer.echo(f"winner:  trial {outcome['winner']['number']}, map {outcome['winner']['map']}")
     typer.echo(f"again:   {winning_command(outcome)}")
     typer.echo(f"outcome: {folder / 'outcome.json'}")
-    typer.echo(f"report:  {report}")
 
 
 def _figure(value: float | None) -> str:

@@ -265,7 +265,9 @@ def run(
         },
         reopen=reopen,
     )
-    tell_outcome(outcome, folder, write_tuning_report(folder))
+    # The answer first: it is not lost where the page cannot be written.
+    tell_outcome(outcome, folder)
+    typer.echo(f"report:  {write_tuning_report(folder)}")
 
 
 def _series_words(given: Mapping[str, Sequence[str]], *, calibrate: bool) -> list[str]:

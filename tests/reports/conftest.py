@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from liqtiers.reports.tuning_report import write_tuning_report
 from made_up_runs import write_made_up_run
 from made_up_studies import write_made_up_study
 
@@ -40,6 +41,12 @@ def made_study(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return known[key]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def night_page(made_study: Callable[..., Path]) -> Path:
+    """The page of an ordinary study, beside its record; not to be changed."""
+    return write_tuning_report(made_study())
 
 
 @pytest.fixture

@@ -49,19 +49,13 @@ def check_layout(page: Page, width: int) -> None:
         assert box["x"] + box["width"] <= width
 
 
-@pytest.fixture(scope="module")
-def night(made_study: MakeStudy) -> Path:
-    """The page of an ordinary study, written once."""
-    return write_tuning_report(made_study())
-
-
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 def test_page_is_quiet_offline_and_fits(
-    night: Path, chromium_page: Browse, width: int, scheme: str
+    night_page: Path, chromium_page: Browse, width: int, scheme: str
 ) -> None:
     """No error, no request, every chart drawn, nothing wider than the screen, the figures there."""
     watched = chromium_page(width=width, scheme=scheme)
-    page = watched.open(night)
+    page = watched.open(night_page)
     page.evaluate(FRAMES)
     assert watched.errors == []
     assert watched.requests == []
@@ -69,7 +63,7 @@ def test_page_is_quiet_offline_and_fits(
     assert page.locator(".chart").count() == 3 + 4
     for name in ("equity", "parameter-0", "parallel", "history"):
         assert colours(page, f"#{name}") > 20
-    outcome = json.loads((night.parent / "outcome.json").read_text())
+    outcome = json.loads((night_page.parent / "outcome.json").read_text())
     assert page.locator("#verdict").inner_text() == outcome["verdict"]["sentence"]
     held = outcome["holdout"]["winner"]
     assert page.locator("[data-figure=return]").inner_text() == f"{held['return']:+.2%}"
@@ -117,10 +111,10 @@ def test_two_goals_show_return_against_drawdown(
     assert "%" in page.locator("#plateau").inner_text()
 
 
-def test_command_is_copied_by_keyboard(night: Path, chromium_page: Browse) -> None:
+def test_command_is_copied_by_keyboard(night_page: Path, chromium_page: Browse) -> None:
     """The button takes focus, answers to Enter, and the whole command is in the clipboard."""
     watched = chromium_page(permissions=["clipboard-read", "clipboard-write"])
-    page = watched.open(night)
+    page = watched.open(night_page)
     button = page.locator("button[data-copy=again]")
     button.focus()
     page.keyboard.press("Enter")
@@ -133,10 +127,10 @@ def test_command_is_copied_by_keyboard(night: Path, chromium_page: Browse) -> No
 
 
 def test_charts_follow_the_readers_colours_and_print_on_white(
-    night: Path, chromium_page: Browse
+    night_page: Path, chromium_page: Browse
 ) -> None:
     """When the system turns dark so do the charts, without a reload; on paper they are as by day."""
-    page = chromium_page(scheme="light").open(night)
+    page = chromium_page(scheme="light").open(night_page)
     day = [page.evaluate(HUE, "winner"), page.evaluate(LABEL)]
     page.emulate_media(color_scheme="dark")
     page.evaluate(FRAMES)

@@ -71,7 +71,6 @@ def lose_column(folder: Path) -> None:
         (lose_column, r"trials\.parquet lacks the columns feasible"),
         (lambda f: change_outcome(f, lambda o: o.pop("winner")), r"outcome\.json lacks something"),
         (lambda f: change_outcome(f, lambda o: o.pop("space")), "record lacks something .*'space'"),
-        (lambda f: change_outcome(f, lambda o: o.pop("folds")), "record lacks something .*'folds'"),
     ],
 )  # fmt: skip
 def test_a_damaged_study_is_told(

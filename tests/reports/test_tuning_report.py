@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import html
+import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from liqtiers.reports.tuning_record import read_study
-from liqtiers.reports.tuning_report import render_tuning_report
-
-MakeStudy = Callable[..., Path]
 Page = tuple[dict[str, Any], str]
+# With the tests in the browser, which look at the same page.
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 @pytest.fixture(scope="module")
-def page(made_study: MakeStudy) -> Page:
+def page(night_page: Path) -> Page:
     """A study's outcome and what its page says between scripts."""
-    record = read_study(made_study())
-    text = render_tuning_report(record)
-    plain = re.sub(r"<(script|style)\b.*?</\1>", "", text, flags=re.DOTALL)
-    return record.outcome, plain
+    plain = re.sub(r"<(script|style)\b.*?</\1>", "", night_page.read_text(), flags=re.DOTALL)
+    return json.loads((night_page.parent / "outcome.json").read_text()), plain
 
 
 def figure(text: str, key: str) -> str:
