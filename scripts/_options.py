@@ -38,6 +38,10 @@ ImportedMap = Annotated[
     typer.Option("--map", help="An imported map, venue:symbol, instead of our own."),
 ]
 
+ComparedMap = Annotated[
+    str | None,
+    typer.Option("--compare", help="An imported map, venue:symbol, to hold against this one."),
+]
 
 Calibrate = Annotated[
     bool,
