@@ -8,7 +8,7 @@ liquidations were printed, each is held against them over the same periods.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -18,11 +18,10 @@ from ..datasets.map_features import MapSnapshots
 from ..datasets.naming import DAY_US, HOUR_US
 from ..datasets.panel import BoolArray1D, Float64Array1D, Panel
 from .formatting import number, share
-from .map_skill import period_table
+from .map_skill import MINIMUM_DAYS, period_table
 from .rank_statistics import rank_correlation
 
 FEWEST: Final = 3
-_LONG_SPAN_US: Final = 20 * DAY_US
 _COLUMNS: Final = tuple(
     f"{kind}_{side}" for kind in ("predicted", "happened") for side in ("short", "long")
 )
@@ -66,8 +65,9 @@ class MapComparison:
     by_bin : tuple of float
         Rank correlation of the two by price bin at the last bar, shorts and longs, as far as both are
         measured.
-    period_us, periods : int
-        Length and number of the periods in which both predictions and the prints are known.
+    period_us, periods, days : int
+        Length and number of the periods in which both predictions and the prints are known, and their
+        days.
     printed : tuple of (float, float)
         For each map the rank correlation of what it predicted with what was printed, shorts and longs.
     """
@@ -77,6 +77,14 @@ class MapComparison:
     by_bin: tuple[float, float]
     period_us: int
     periods: int
+    days: int
+    printed: tuple[tuple[float, float], tuple[float, float]]
+
+
+class _Witnesses(NamedTuple):
+    period_us: int
+    periods: int
+    days: int
     printed: tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -108,14 +116,12 @@ def compare_maps(panel: Panel, first: LiquidationMap, second: LiquidationMap) ->
         first.parameters.bin_width != second.parameters.bin_width
     ):
         raise InputError("maps of other windows or bins cannot be compared: build both alike")
-    period_us, periods, printed = _against_prints(panel, first, second)
+    witnesses = _against_prints(panel, first, second)
     return MapComparison(
         models=(first.model, second.model),
         windows=tuple(_window(first, second, column) for column in range(len(ours.windows))),
         by_bin=_by_bin(first.latest, second.latest),
-        period_us=period_us,
-        periods=periods,
-        printed=printed,
+        **witnesses._asdict(),
     )
 
 
@@ -155,14 +161,14 @@ def _by_bin(first: MapSnapshots, second: MapSnapshots) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def _against_prints(
-    panel: Panel, first: LiquidationMap, second: LiquidationMap
-) -> tuple[int, int, tuple[tuple[float, float], tuple[float, float]]]:
-    span_us = int(panel.ts[-1] - panel.ts[0])
-    period_us = max(DAY_US if span_us >= _LONG_SPAN_US else HOUR_US, panel.bar_us)
-    tables = [period_table(panel, built.features, period_us) for built in (first, second)]
-    needed = [table[name] for table in tables for name in _COLUMNS]
-    known = np.isfinite(np.stack(needed)).all(axis=0)
+def _against_prints(panel: Panel, first: LiquidationMap, second: LiquidationMap) -> _Witnesses:
+    """Hold both against the prints by the hour, or by the day where those come in longer bars."""
+    for period_us in (max(HOUR_US, panel.bar_us), DAY_US):
+        tables = [period_table(panel, built.features, period_us) for built in (first, second)]
+        needed = [table[name] for table in tables for name in _COLUMNS]
+        known = np.isfinite(np.stack(needed)).all(axis=0)
+        if known.sum() >= FEWEST:
+            break
     printed = [
         (
             _ranks(table["predicted_short"], table["happened_short"], known),
@@ -170,7 +176,8 @@ def _against_prints(
         )
         for table in tables
     ]
-    return period_us, int(known.sum()), (printed[0], printed[1])
+    days = len(np.unique(tables[0]["start_us"][known] // DAY_US))
+    return _Witnesses(period_us, int(known.sum()), days, (printed[0], printed[1]))
 
 
 def comparison_words(comparison: MapComparison) -> tuple[str, ...]:
@@ -181,11 +188,9 @@ def comparison_words(comparison: MapComparison) -> tuple[str, ...]:
     found = [
         f"By price bin at this moment the two maps rank alike at {short} (shorts) and {long} (longs)."
     ]
-    if comparison.periods < FEWEST:
-        return (
-            *found,
-            "Too little was printed while both were known to say which locates it better.",
-        )
+    if comparison.days < MINIMUM_DAYS:
+        few = f"{comparison.days} days of prints, at least {MINIMUM_DAYS} are needed"
+        return (*found, f"Too little to say which of them locates liquidations better: {few}.")
     for name, (shorts, longs) in zip((ours, theirs), comparison.printed, strict=True):
         found.append(
             f"The map from {name} ranks the liquidations printed by the {period} at {number(shorts)} "

@@ -164,7 +164,7 @@ def _windows(picture: MapPicture) -> Table:
 
 
 def _comparison(comparison: MapComparison) -> Table:
-    title = "Beside the map from {1}: how alike the two rank these bars".format(*comparison.models)
+    title = f"Beside the map from {comparison.models[1]} (rank correlations)"
     table = Table(title=title, title_justify="left")
     for name in ("within", "bars", "shorts above", "longs below", "imbalance", "same lean"):
         table.add_column(name, justify="right")

@@ -12,7 +12,7 @@ from builders import random_panel
 from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.instruments import instrument_for
 from liqtiers.datasets.liquidation_map import LiquidationMap, MapParameters, build_map
-from liqtiers.datasets.naming import DAY_US
+from liqtiers.datasets.naming import HOUR_US
 from liqtiers.datasets.panel import Panel
 from liqtiers.reports.map_comparison import compare_maps, comparison_rows, comparison_words
 from made_up_maps import made_up_map, still_panel
@@ -85,18 +85,24 @@ def test_figures_equal_scipys_over_the_bars_that_both_know(
 
 
 def test_each_map_is_held_against_the_prints(market: tuple[Panel, LiquidationMap]) -> None:
-    """By the day over a month: scipy's rank correlation of daily sums, one pair a map."""
+    """By the hour over a month: scipy's rank correlation of hourly sums, one pair a map."""
     panel, built = market
     doubled = replace(panel, short_liquidations=built.features.predicted_short_liquidations)
     found = compare_maps(doubled, built, mirrored(built))
-    assert (found.period_us, found.periods) == (DAY_US, DAYS)
+    assert (found.period_us, found.periods, found.days) == (HOUR_US, 24 * DAYS, DAYS)
     assert found.printed[0][0] == pytest.approx(1.0)
-    daily = [
-        column.reshape(DAYS, 24).sum(axis=1)
-        for column in (built.features.predicted_long_liquidations, panel.long_liquidations)
-    ]
-    assert found.printed[0][1] == pytest.approx(spearmanr(*daily).statistic)
+    hourly = (built.features.predicted_long_liquidations, panel.long_liquidations)
+    assert found.printed[0][1] == pytest.approx(spearmanr(*hourly).statistic)
     assert any("map from mirror ranks the liquidations" in s for s in comparison_words(found))
+
+
+def test_few_days_of_prints_call_neither_better(market: tuple[Panel, LiquidationMap]) -> None:
+    """With 18 days of prints the page says that it is too little, not which map won."""
+    panel, built = market
+    spread = np.where(np.arange(len(panel)) >= 24 * 12, panel.long_liquidations, np.nan)
+    hourly = compare_maps(replace(panel, long_liquidations=spread), built, built)
+    assert (hourly.period_us, hourly.days) == (HOUR_US, DAYS - 12)
+    assert "18 days of prints, at least 20 are needed" in comparison_words(hourly)[1]
 
 
 def test_an_imported_map_stands_beside_ours() -> None:
@@ -111,7 +117,7 @@ def test_an_imported_map_stands_beside_ours() -> None:
         twin.features.imbalance[:, 0]
     )
     assert 0 < found.windows[0].bars == known.sum() < len(panel)
-    assert "Too little was printed" in comparison_words(found)[1]
+    assert "0 days of prints, at least 20 are needed" in comparison_words(found)[1]
     assert comparison_rows(found)[0]["same_lean"] == "100.0%"
 
 
