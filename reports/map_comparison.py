@@ -131,16 +131,22 @@ def _window(first: LiquidationMap, second: LiquidationMap, column: int) -> Windo
         for name in ("notional_above", "notional_below", "imbalance")
     ]
     # A side that is empty makes the ratio infinite, which has a rank and a lean all the same.
-    known = ~np.isnan(np.stack([column for pair in pairs for column in pair])).any(axis=0)
+    values = np.stack([column for pair in pairs for column in pair])
+    known: BoolArray1D = np.all(~np.isnan(values), axis=0)
     ours, theirs = (imbalance[known] for imbalance in pairs[2])
     return WindowAgreement(
         distance=first.features.windows[column],
         bars=int(known.sum()),
         above=_ranks(*pairs[0], known),
         below=_ranks(*pairs[1], known),
-        imbalance=_ranks(*(np.minimum(ratio, np.finfo(float).max) for ratio in pairs[2]), known),
+        imbalance=_ranks(_finite(pairs[2][0]), _finite(pairs[2][1]), known),
         same_lean=float(((ours > 1.0) == (theirs > 1.0)).mean()) if known.any() else np.nan,
     )
+
+
+def _finite(ratio: Float64Array1D) -> Float64Array1D:
+    """Return a ratio whose infinite values rank highest and are numbers all the same."""
+    return np.minimum(ratio, np.finfo(np.float64).max)
 
 
 def _ranks(first: Float64Array1D, second: Float64Array1D, known: BoolArray1D) -> float:
@@ -163,21 +169,29 @@ def _by_bin(first: MapSnapshots, second: MapSnapshots) -> tuple[float, float]:
 
 def _against_prints(panel: Panel, first: LiquidationMap, second: LiquidationMap) -> _Witnesses:
     """Hold both against the prints by the hour, or by the day where those come in longer bars."""
-    for period_us in (max(HOUR_US, panel.bar_us), DAY_US):
-        tables = [period_table(panel, built.features, period_us) for built in (first, second)]
-        needed = [table[name] for table in tables for name in _COLUMNS]
-        known = np.isfinite(np.stack(needed)).all(axis=0)
-        if known.sum() >= FEWEST:
-            break
-    printed = [
-        (
-            _ranks(table["predicted_short"], table["happened_short"], known),
-            _ranks(table["predicted_long"], table["happened_long"], known),
-        )
-        for table in tables
-    ]
-    days = len(np.unique(tables[0]["start_us"][known] // DAY_US))
-    return _Witnesses(period_us, int(known.sum()), days, (printed[0], printed[1]))
+    found = _witnesses(panel, first, second, max(HOUR_US, panel.bar_us))
+    return found if found.periods >= FEWEST else _witnesses(panel, first, second, DAY_US)
+
+
+def _witnesses(
+    panel: Panel, first: LiquidationMap, second: LiquidationMap, period_us: int
+) -> _Witnesses:
+    ours, theirs = (period_table(panel, built.features, period_us) for built in (first, second))
+    needed = [table[name] for table in (ours, theirs) for name in _COLUMNS]
+    known: BoolArray1D = np.all(np.isfinite(np.stack(needed)), axis=0)
+
+    def ranks(table: dict[str, Float64Array1D], side: str) -> float:
+        return _ranks(table[f"predicted_{side}"], table[f"happened_{side}"], known)
+
+    return _Witnesses(
+        period_us=period_us,
+        periods=int(known.sum()),
+        days=len(np.unique(ours["start_us"][known] // DAY_US)),
+        printed=(
+            (ranks(ours, "short"), ranks(ours, "long")),
+            (ranks(theirs, "short"), ranks(theirs, "long")),
+        ),
+    )
 
 
 def comparison_words(comparison: MapComparison) -> tuple[str, ...]:
