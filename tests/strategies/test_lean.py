@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import replay_cases as cases
+from candles import panel_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_replay import drawn
@@ -294,6 +295,34 @@ def test_random_orders_are_filled_and_bars_passed_over() -> None:
     assert fills > 20
     assert funding > 10
     assert passed > 200
+
+
+class TwoAtOneOpen(Scripted):
+    """Waits to buy lower, and is long with a stop above that: a gap passes both."""
+
+    def idle_until(self, stop: int) -> int:
+        return stop
+
+    def next(self) -> None:
+        if len(self.data) == 1:
+            self.buy(size=1.0, exectype=bt.Order.Limit, price=90.0)
+            self.buy_bracket(size=1.0, exectype=bt.Order.Market, stopprice=92.0, limitprice=120.0)
+
+
+def test_orders_passed_at_one_open_keep_their_turn() -> None:
+    """Quiet bars put a bracket's stop before the limit order that was sent earlier, passed over or not."""
+    candles = [(100.0, 101.0, 99.0, 100.0)] * 8 + [(85.0, 86.0, 84.0, 85.0)] * 2
+    world = replace(
+        a_world(),
+        panel=panel_of(candles),
+        features=None,  # type: ignore[arg-type]  # the feed alone does without
+        parameters=TierBreakoutParameters(max_leverage=1.0),
+        cash=10_000.0,
+    )
+    done, stepped = both(world, lambda cerebro: cerebro.addstrategy(TwoAtOneOpen))
+    assert stepped < len(candles)
+    sizes = [fill.split("size=")[1].split(",")[0] for fill in done["fills"]]
+    assert sizes == ["1.0", "-1.0", "1.0"]
 
 
 def a_world() -> cases.World:
