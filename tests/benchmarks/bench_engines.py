@@ -208,15 +208,18 @@ class Others:
         return told["seconds"], told["trades"]
 
 
-def environment() -> Path:
-    """Return the interpreter of an environment with the other engines, made if need be."""
+def environment() -> Path | None:
+    """Return the interpreter of an environment with the other engines, made if need be and possible."""
     python = ENVIRONMENT / "bin" / "python"
     complete = ENVIRONMENT / "complete"
     if not complete.exists():
         print(f"installing {', '.join(OTHERS)} into {ENVIRONMENT.relative_to(PROJECT)}", flush=True)
         venv.create(ENVIRONMENT, with_pip=True, clear=True)
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, *OTHERS.values()], check=True, stderr=subprocess.DEVNULL)
+        made = subprocess.run([*install, *OTHERS.values()], check=False, capture_output=True)
+        if made.returncode:
+            print(f"pip could not install them, they are left out:\n{made.stderr.decode()[-500:]}")
+            return None
         complete.touch()
     return python
 
@@ -252,7 +255,7 @@ def main() -> None:
     parser.add_argument("--others", nargs="*", choices=[*OTHERS, "none"], default=[*OTHERS])
     options = parser.parse_args()
     names = [name for name in options.others if name != "none"]
-    python = environment() if names else Path(sys.executable)
+    python = environment() if names else None
     ours = Ours(options.bars)
     engines: dict[str, Measure] = {
         "default": ours.default,
@@ -263,7 +266,7 @@ def main() -> None:
     # Compiled and warm before anything is measured.
     for engine in (ours.lean, ours.replay, ours.whole_replay):
         engine()
-    if names:
+    if python is not None:
         with Others(python, ours.orders()) as others:
             engines |= {name: lambda name=name: others.measure(name) for name in names}  # type: ignore[misc]
             for name in names:
