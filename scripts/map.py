@@ -73,7 +73,7 @@ def run(
         liquidations=liquidations or (),
         mark=mark or (),
     )
-    instrument = instrument_for(venue, symbol)
+    instrument = instrument_for(venue, symbol, at=at)
     built = options.map_for(lake, panel, instrument, imported_map, calibrate=calibrate)
     comparison = None
     if compare is not None:

@@ -21,7 +21,7 @@ import typer
 
 from liqtiers.datasets.calibration import CalibrationParameters
 from liqtiers.datasets.errors import InputError
-from liqtiers.datasets.instruments import Instrument, instrument_for
+from liqtiers.datasets.instruments import Instrument
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.liquidation_map import MapParameters
 from liqtiers.datasets.map_cache import cached_map
@@ -161,7 +161,7 @@ def run(
         liquidations=liquidations or (),
         mark=mark or (),
     )
-    instrument = instrument_for(venue, symbol)
+    instrument = options.contract_of(panel)
     grid = _map_grid(map_values, imported_map)
     space = search_space(
         fixed=_pairs(fix, "--fix"),
