@@ -4,7 +4,7 @@ from ._fresh import FreshProcesses
 from ._runs import MapSource, Setup
 from .audit import AuditResult, AuditSettings, Settling, audit
 from .comparison import Change
-from .markets import LakeMarket, PanelMarket, lake_market
+from .markets import LakeMarket, PanelMarket, known_tables, lake_market
 from .record import Stage
 from .target import Target, parse_target
 
@@ -21,6 +21,7 @@ __all__ = [
     "Stage",
     "Target",
     "audit",
+    "known_tables",
     "lake_market",
     "parse_target",
 ]

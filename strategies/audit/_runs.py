@@ -31,13 +31,12 @@ from ..backtest import perpetual_cerebro
 from ..parameters import CostParameters, TierBreakoutParameters
 from ..tier_breakout import TierBreakout
 from .columns import map_columns, numbers_of, panel_columns
-from .markets import Market, Scene
+from .markets import IMPORTED_MAP, Market, Scene
 from .record import Column, Failure, Record, Stage
 from .recorder import Recorder
 from .target import SourceLines, Target, load_target, module_of, user_line
 
 Kind = Literal["strategy", "feature"]
-IMPORTED_MAP: Final = "liquidation_map"
 _NO_DATA: Final = frozenset({".py", ".pyc", ".so", ".pyd", ".nbi", ".nbc", ".pth"})
 
 

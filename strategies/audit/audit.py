@@ -190,7 +190,7 @@ def audit(
     changes, too_short = _judge(whole, short, settings)
     _check_failure(setup, whole, changes)
     settlings = _settlings(whole, starts, found, settings)
-    own_lines = sum(c.stage >= Stage.LINE for c in whole.columns.values())
+    stages = [column.stage for column in whole.columns.values()]
     acting = {order.bar for order in whole.orders}
     return AuditResult(
         target=str(setup.target),
@@ -202,8 +202,8 @@ def audit(
         kept=tuple(earliest(changes_between(whole, second, tolerance=settings.tolerance))),
         globals=second.kept or whole.kept,
         files=whole.files,
-        lines=own_lines,
-        inputs=len(whole.columns) - own_lines,
+        lines=sum(stage in (Stage.LINE, Stage.STATE) for stage in stages),
+        inputs=sum(stage in (Stage.DATA, Stage.MAP) for stage in stages),
         orders=len(whole.orders),
         order_bars=len(acting),
         order_bars_cut=len(acting & {cut - 1 for cut in cuts}),
@@ -284,13 +284,13 @@ def _judge(
 def _settlings(
     whole: Record, starts: Sequence[int], later: Iterator[Record], settings: AuditSettings
 ) -> tuple[Settling, ...]:
-    """Return how long each line of the target and the map depends on where the history begins."""
+    """Return how long each line of the target depends on where the history begins."""
     found: dict[str, list[int | None]] = {}
     for start, run in zip(starts, later, strict=True):
         for name, column in run.columns.items():
             reference = whole.columns.get(name)
-            # Equity and position go by every trade before; they never forget.
-            if reference is None or column.stage not in (Stage.MAP, Stage.LINE):
+            # Equity, position and counters go by every trade before; they never forget.
+            if reference is None or column.stage != Stage.LINE:
                 continue
             values = reference.values[start : start + run.bars]
             if values.shape != column.values[: run.bars].shape or not run.bars:

@@ -24,10 +24,10 @@ from ...datasets.errors import InputError
 from ...datasets.lake import Lake, Series
 from ...datasets.panel import Float64Array1D, Int64Array1D, Panel
 from ...datasets.panel_query import load_panel
-from ...datasets.query import partition_files
+from ...datasets.query import partition_files, read
+from .target import Target, load_target
 
-SETTLED: Final = "funding_settled"
-"""Money that changes hands, charged when it happened; the one column that is no information."""
+IMPORTED_MAP: Final = "liquidation_map"
 _TABLES: Final = {
     "open_interest": "open_interest",
     "funding": "funding",
@@ -107,8 +107,13 @@ class LakeMarket:
         The arguments of `load_panel`.
     close_ts : ndarray of int64, shape (n,)
     settled : ndarray of float64, shape (n,)
-        The whole panel's ``funding_settled``, which is no information.
+        The whole panel's ``funding_settled``: money, charged when it changed hands though it may become
+        known a moment later; no information to decide by.
     earliest_cut : int
+    imported_map : str or None
+        A vendor's map as ``venue:symbol``, to be among the tables.
+    loader : Target or None
+        A function ``(lake, **request) -> Panel`` of the user's, instead of `load_panel`.
     """
 
     root: Path
@@ -116,25 +121,52 @@ class LakeMarket:
     close_ts: Int64Array1D
     settled: Float64Array1D
     earliest_cut: int
+    imported_map: str | None = None
+    loader: Target | None = None
 
     def until(self, stop: int) -> Scene:
         """Return what was known when bar `stop` - 1 closed."""
         if stop == len(self.close_ts):
-            return Scene(load_panel(Lake(self.root), **self.request), {})
+            lake = Lake(self.root)
+            return Scene(self._load(lake), self._tables(lake))
         moment = int(self.close_ts[stop - 1])
         with tempfile.TemporaryDirectory(prefix="liqtiers-cut-") as folder:
             cut = Lake(Path(folder))
-            cut_lake(Lake(self.root), cut, moment, names=_names(self.request))
-            panel = load_panel(cut, **{**self.request, "end_us": moment})
-        return Scene(replace(panel, funding_settled=self.settled[: len(panel)].copy()), {})
+            cut_lake(Lake(self.root), cut, moment, names=self._names())
+            panel = self._load(cut, end_us=moment)
+            tables = self._tables(cut)
+        return Scene(replace(panel, funding_settled=self.settled[: len(panel)].copy()), tables)
+
+    def _load(self, lake: Lake, **changed: Any) -> Panel:
+        load = load_panel if self.loader is None else load_target(self.loader)
+        panel: Panel = load(lake, **{**self.request, **changed})
+        return panel
+
+    def _names(self) -> tuple[SeriesName, ...]:
+        given = [name for option in _TABLES for name in self.request.get(option, ())]
+        given += [self.imported_map] if self.imported_map else []
+        own = SeriesName(self.request["venue"], self.request["symbol"])
+        return (own, *map(parse_series, given))
+
+    def _tables(self, lake: Lake) -> dict[str, pa.Table]:
+        if self.imported_map is None:
+            return {}
+        name = parse_series(self.imported_map)
+        return {IMPORTED_MAP: read(lake, IMPORTED_MAP, venue=name.venue, symbol=name.symbol)}
 
 
-def lake_market(lake: Lake, **request: Any) -> LakeMarket:
+def lake_market(
+    lake: Lake, *, imported_map: str | None = None, loader: Target | None = None, **request: Any
+) -> LakeMarket:
     """Return a market that is joined from a lake.
 
     Parameters
     ----------
     lake : Lake
+    imported_map : str, optional
+        A vendor's map as ``venue:symbol``, cut like the rest.
+    loader : Target, optional
+        See `LakeMarket`.
     **request
         The arguments of `load_panel`.
 
@@ -144,7 +176,7 @@ def lake_market(lake: Lake, **request: Any) -> LakeMarket:
         As `load_panel`; and if a series that is named begins after the last bar.
     """
     panel = load_panel(lake, **request)
-    begun = _begun_us(lake, request, before=int(panel.close_ts[-1]))
+    begun = _begun_us(lake, request, imported_map, before=int(panel.close_ts[-1]))
     return LakeMarket(
         root=lake.root,
         request=request,
@@ -152,7 +184,39 @@ def lake_market(lake: Lake, **request: Any) -> LakeMarket:
         settled=panel.funding_settled,
         # Before that a series that was asked for cannot be joined, whatever the future holds.
         earliest_cut=int(np.searchsorted(panel.close_ts, begun)) + 1,
+        imported_map=imported_map,
+        loader=loader,
     )
+
+
+def known_tables(lake: Lake, *, since: int, **request: Any) -> dict[str, pa.Table]:
+    """Return the rows of what is joined to the bars, for features that join it themselves.
+
+    Parameters
+    ----------
+    lake : Lake
+    since : int
+        First `ts`, UTC microseconds.
+    **request
+        The arguments of `load_panel`; of several series of a kind the first is taken.
+    """
+    found = {}
+    own = f"{request['venue']}:{request['symbol']}"
+    for option, table in _TABLES.items():
+        name = parse_series((*request.get(option, ()), own)[0])
+        stored = lake.series(table, venue=name.venue, symbol=name.symbol)
+        fitting = [s for s in stored if name.timeframe in (None, s.timeframe)]
+        if fitting:
+            first = fitting[0]
+            found[table] = read(
+                lake,
+                table,
+                venue=name.venue,
+                symbol=name.symbol,
+                timeframe=first.timeframe,
+                start_us=since,
+            )
+    return found
 
 
 def cut_lake(lake: Lake, into: Lake, moment: int, *, names: tuple[SeriesName, ...]) -> None:
@@ -201,15 +265,14 @@ def _known(rows: pa.Table, moment: int) -> pa.ChunkedArray:
     return pc.less_equal(rows["available_at"].cast(pa.int64()), moment)
 
 
-def _names(request: Mapping[str, Any]) -> tuple[SeriesName, ...]:
-    given = [name for option in _TABLES for name in request.get(option, ())]
-    return (SeriesName(request["venue"], request["symbol"]), *map(parse_series, given))
-
-
-def _begun_us(lake: Lake, request: Mapping[str, Any], *, before: int) -> int:
+def _begun_us(
+    lake: Lake, request: Mapping[str, Any], imported_map: str | None, *, before: int
+) -> int:
     """Return from when on every series that the panel is joined from had begun."""
     own = SeriesName(request["venue"], request["symbol"])
     begun = [_first_known_us(lake, "bars", own)]
+    if imported_map is not None:
+        begun.append(_first_known_us(lake, IMPORTED_MAP, parse_series(imported_map)))
     for option, table in _TABLES.items():
         for text in request.get(option, ()):
             begun.append(_first_known_us(lake, table, parse_series(text)))

@@ -17,14 +17,16 @@ class Stage(IntEnum):
     DATA = 0
     MAP = 1
     LINE = 2
-    ORDER = 3
-    ACCOUNT = 4
+    STATE = 3
+    ORDER = 4
+    ACCOUNT = 5
 
 
 STAGE_NAMES = {
     Stage.DATA: "data",
     Stage.MAP: "map",
     Stage.LINE: "line",
+    Stage.STATE: "number",
     Stage.ORDER: "order",
     Stage.ACCOUNT: "account",
 }

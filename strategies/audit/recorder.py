@@ -58,7 +58,8 @@ class Recorder:
         self._panel = panel
         self._target = target
         self._source = SourceLines(target)
-        self._bar = -1
+        self._feed = cerebro.datas[0]
+        self._begun = False
         self._bars = 0
         self._first_bar = len(panel)
         self._over = False
@@ -90,6 +91,11 @@ class Recorder:
             failure=failure,
         )
 
+    @property
+    def _bar(self) -> int:
+        """The bar that the feed stands at; -1 while nothing has been shown to the strategy yet."""
+        return len(self._feed) - 1 if self._begun else -1
+
     def _watching(self, strategy: type[bt.Strategy]) -> type[bt.Strategy]:
         recorder = self
 
@@ -110,7 +116,7 @@ class Recorder:
         return Watching
 
     def _before(self, strategy: bt.Strategy) -> None:
-        self._bar = len(strategy.data) - 1
+        self._begun = True
         if self._bar == 0:
             self._watched = {
                 name: _Watched(source, np.full((len(self._panel), *shape), np.nan), where)
@@ -178,12 +184,14 @@ class Recorder:
             for number in (order.created.size, order.created.price, order.created.pricelimit)
         )
         where = user_line(_frames_to_here(), self._target)
-        self._orders.append(OrderSent(self._bar, words, size, price, limit, where))
+        # By the feed: the broker cancels at a bar of which the strategy has not heard yet.
+        bar = len(self._feed) - 1
+        self._orders.append(OrderSent(bar, words, size, price, limit, where))
 
     def _columns(self) -> dict[str, Column]:
         lines = {n: Column(Stage.LINE, w.kept, w.where) for n, w in self._watched.items()}
         numbers = {
-            name: Column(Stage.LINE, values, self._source.of_attribute(name))
+            name: Column(Stage.STATE, values, self._source.of_attribute(name))
             for name, values in self._numbers.items()
             if name not in lines
         }

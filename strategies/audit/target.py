@@ -91,9 +91,8 @@ def load_target(target: Target) -> Any:
             for name, value in vars(module).items()
             if callable(value) and getattr(value, "__module__", None) == module.__name__
         ]
-        raise InputError(
-            f"{target.source} has no {target.name}: it has {', '.join(offered) or 'nothing to audit'}"
-        )
+        known = ", ".join(offered) or "nothing to audit"
+        raise InputError(f"{Path(target.source).name} has no {target.name}: it has {known}")
     return getattr(module, target.name)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import backtrader as bt
 import numpy as np
 
 from liqtiers.datasets.instruments import Instrument
+from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.liquidation_map import build_map
 from liqtiers.datasets.map_features import MapFeatures
 from liqtiers.datasets.panel import Panel
+from liqtiers.datasets.panel_query import load_panel
+from liqtiers.datasets.query import read
 
 MEANS: dict[str, float] = {}  # LEAK global
 SIGNALS: dict[float, bool] = {}  # LEAK cache
@@ -28,7 +31,7 @@ class Trader(bt.Strategy):
         if wanted and not self.position:
             self.buy(size=0.1)  # ENTRY
         elif not wanted and self.position:
-            self.close()
+            self.close()  # LEAVE
 
 
 class NextClose(Trader):
@@ -126,7 +129,7 @@ class CachedSignals(Trader):
 class RemembersItsLastRun(Trader):
     """Fair in its first run; from the second on it knows where prices went in the first."""
 
-    seen: list[float] = []  # LEAK class attribute
+    seen: ClassVar[list[float]] = []  # LEAK class attribute
 
     def wants(self) -> bool:
         return bool(self.seen) and self.data.close[0] < self.seen[-1]
@@ -167,3 +170,12 @@ def later_open_interest(panel: Panel, instrument: Instrument) -> MapFeatures:
 
 def honest_map(panel: Panel, instrument: Instrument) -> Any:
     return build_map(panel, instrument).features
+
+
+def event_time_loader(lake: Lake, **request: Any) -> Panel:
+    """Joins open interest on when it happened, not on when it became known."""
+    panel = load_panel(lake, **request)
+    rows = read(lake, "open_interest", venue=request["venue"], symbol=request["symbol"])
+    happened = rows["ts"].cast("int64").to_numpy()
+    newest = np.searchsorted(happened, panel.close_ts, side="right") - 1
+    return replace(panel, oi_base=rows["oi_base"].to_numpy()[newest])

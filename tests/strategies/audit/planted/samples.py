@@ -58,9 +58,7 @@ class BollingerRsi(bt.Strategy):
     params = (("period", 20), ("devfactor", 1.5), ("rsiperiod", 14), ("oversold", 40.0))
 
     def __init__(self) -> None:
-        self.band = bt.indicators.BollingerBands(
-            period=self.p.period, devfactor=self.p.devfactor
-        )
+        self.band = bt.indicators.BollingerBands(period=self.p.period, devfactor=self.p.devfactor)
         self.rsi = bt.indicators.RSI(period=self.p.rsiperiod, safediv=True)
         self.exit = None
 
