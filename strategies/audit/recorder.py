@@ -9,6 +9,7 @@ default: only then do ``data.close[1]`` and indicators that are computed at once
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -147,7 +148,7 @@ class Recorder:
         for indicator, owner in _indicators(strategy):
             first = names.get(id(indicator), owner + type(indicator).__name__)
             where = self._source.of_class(type(indicator).__name__)
-            where = where or self._source.of_attribute(first.split("[")[0].split(".")[0])
+            where = where or self._source.of_attribute(re.split(r"[\[. ]", first)[0])
             for alias, line in _lines(indicator):
                 yield _distinct(f"{first}{alias}", seen), line.array, (), where
         for alias, line in _lines(strategy):
@@ -211,6 +212,20 @@ def _names_of_objects(attributes: Mapping[str, Any]) -> dict[int, str]:
             names.update({id(part): f"{name}[{key!r}]" for key, part in value.items()})
         elif name not in ("data", "broker", "_owner"):
             names[id(value)] = name
+            names.update(_names_of_operands(name, value))
+    return names
+
+
+def _names_of_operands(name: str, value: object) -> dict[int, str]:
+    """Return names for what an operation on lines is made of: ``close(1)`` in ``close(1) > close``."""
+    if not isinstance(value, bt.linebuffer.LineActions):
+        return {}
+    names: dict[int, str] = {}
+    for part in (getattr(value, "a", None), getattr(value, "b", None)):
+        if isinstance(part, bt.linebuffer.LineActions):
+            inner = f"{name} > {type(part).__name__}"
+            names[id(part)] = inner
+            names.update(_names_of_operands(inner, part))
     return names
 
 

@@ -56,7 +56,7 @@ def audited(processes: FreshProcesses, panel: Panel) -> Audit:
             instrument=instrument_for("binance", "BTCUSDT"),
             **setup,
         )
-        return audit(made, AuditSettings(cuts=cuts, warm_ups=2), processes=processes)
+        return audit(made, AuditSettings(cuts=cuts, warm_ups=1), processes=processes)
 
     return run
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from audit_cases import Audit, late_open_interest, marked
 
+from builders import random_panel
 from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.panel import Panel
 from liqtiers.strategies.audit import PanelMarket, lake_market
 
 OURS = "liqtiers.strategies.tier_breakout:TierBreakout"
-BUSY = {"side": "both", "min_imbalance": "0.5", "min_fuel": "0.01", "min_thrust": "0.3"}
+BUSY = {"side": "both", "min_imbalance": "0.1", "min_fuel": "0.001", "max_hold": "30"}
 
 
 @pytest.mark.parametrize(
@@ -37,18 +38,23 @@ def test_samples_of_backtrader_pass(audited: Audit, name: str) -> None:
 
 def test_our_own_strategy_passes(audited: Audit) -> None:
     """Map, signals, orders and equity, the map rebuilt at each cut."""
-    result = audited(OURS, parameters=BUSY, cuts=10)
+    market = PanelMarket(panel=random_panel(700, seed=5))
+    result = audited(OURS, market=market, parameters=BUSY)
     assert not result.looks_ahead
     assert result.orders > 5
     assert result.inputs > 30
 
 
-def test_our_own_chain_passes_from_the_lake_on(audited: Audit, lake: Lake) -> None:
+@pytest.mark.parametrize(("timeframe", "bars"), [("5m", 600), ("15m", 200)])
+def test_our_own_chain_passes_from_the_lake_on(
+    audited: Audit, lake: Lake, timeframe: str, bars: int
+) -> None:
     """Rows that became known after a cut are taken out of the lake; the panel is joined anew."""
-    market = lake_market(lake, venue="own", symbol="COIN", timeframe="15m")
-    result = audited(OURS, market=market, parameters=BUSY)
+    market = lake_market(lake, venue="own", symbol="COIN", timeframe=timeframe)
+    result = audited(OURS, market=market, parameters=BUSY, cuts=4)
     assert not result.looks_ahead
-    assert len(result.ts) == 200
+    assert len(result.ts) == bars
+    assert result.orders > 5
 
 
 def test_features_of_the_past_pass(audited: Audit, panel: Panel) -> None:
