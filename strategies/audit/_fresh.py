@@ -11,6 +11,7 @@ the same process, that its values come from the future.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import pickle
@@ -168,6 +169,9 @@ def serve() -> None:
 
 
 def _forked(path: str) -> int:
+    # A child that collected the parent's garbage would copy all of its memory.
+    gc.collect()
+    gc.freeze()
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

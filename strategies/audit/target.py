@@ -142,62 +142,64 @@ def _file_of(target: Target) -> str:
 
 
 class SourceLines:
-    """Where names are given their values in a target's file."""
+    """Where names are given their values in a target's file; each answer is ``file:line`` or empty."""
 
     def __init__(self, target: Target) -> None:
-        self._path = Path(_file_of(target))
-        self._tree = ast.parse(self._path.read_bytes() if self._path.is_file() else b"")
+        path = Path(_file_of(target))
+        self._file = path.name
+        self._tree = ast.parse(path.read_bytes() if path.is_file() else b"")
+        self._lines: dict[tuple[str, object], int] = {}
+        for node in ast.walk(self._tree):
+            self._index(node)
+
+    def _index(self, node: ast.AST) -> None:
+        key: tuple[str, object] | None = None
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            key = ("attribute", node.attr)
+        elif isinstance(node, ast.ClassDef):
+            key = ("class", node.name)
+        elif isinstance(node, ast.FunctionDef):
+            key = ("function", node.name)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            key = ("text", node.value)
+        elif isinstance(node, ast.keyword):
+            key = ("text", node.arg)
+        if key is not None:
+            line = int(getattr(node, "lineno", 0))
+            self._lines[key] = min(line, self._lines.get(key, line))
 
     def of_attribute(self, name: str) -> str:
-        """Return ``file:line`` of the first ``self.name = …``."""
-        return self._first(
-            node
-            for node in ast.walk(self._tree)
-            if isinstance(node, ast.Attribute)
-            and node.attr == name
-            and isinstance(node.ctx, ast.Store)
-        )
+        """Return the first ``self.name = …``."""
+        return self._found("attribute", name)
 
     def of_class(self, name: str) -> str:
-        """Return ``file:line`` of a class that the file defines."""
-        return self._first(
-            node
-            for node in ast.walk(self._tree)
-            if isinstance(node, ast.ClassDef) and node.name == name
-        )
+        """Return where the file defines a class."""
+        return self._found("class", name)
 
     def of_function(self, name: str) -> str:
-        """Return ``file:line`` of a function that the file defines."""
-        return self._first(
-            node
-            for node in ast.walk(self._tree)
-            if isinstance(node, ast.FunctionDef) and node.name == name
-        )
+        """Return where the file defines a function."""
+        return self._found("function", name)
 
     def of_text(self, text: str) -> str:
-        """Return ``file:line`` of the first mention of a column by name."""
-        return self._first(
-            node
-            for node in ast.walk(self._tree)
-            if (isinstance(node, ast.Constant) and node.value == text)
-            or (isinstance(node, ast.keyword) and node.arg == text)
-        )
+        """Return the first mention of a column by name."""
+        return self._found("text", text)
 
     def of_global(self, name: str) -> str:
-        """Return ``file:line`` of a module's global variable, or of ``Class.name``."""
+        """Return where a module's global variable is set, or an attribute in the body of a class."""
         scope, _, last = name.rpartition(".")
         classes = [node for node in self._tree.body if isinstance(node, ast.ClassDef)]
         holders: list[ast.Module | ast.ClassDef] = [self._tree, *classes]
-        return self._first(
-            node
+        lines = [
+            statement.lineno
             for holder in holders
             if getattr(holder, "name", "") == scope
             for statement in holder.body
             if isinstance(statement, (ast.Assign, ast.AnnAssign))
             for node in ast.walk(statement)
             if isinstance(node, ast.Name) and node.id == last and isinstance(node.ctx, ast.Store)
-        )
+        ]
+        return f"{self._file}:{min(lines)}" if lines else ""
 
-    def _first(self, nodes: Iterable[ast.AST]) -> str:
-        lines = [int(getattr(node, "lineno", 0)) for node in nodes]
-        return f"{self._path.name}:{min(lines)}" if lines else ""
+    def _found(self, kind: str, name: str) -> str:
+        line = self._lines.get((kind, name))
+        return "" if line is None else f"{self._file}:{line}"
