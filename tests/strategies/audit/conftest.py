@@ -48,7 +48,7 @@ def panel() -> Panel:
 def audited(processes: FreshProcesses, panel: Panel) -> Audit:
     """Audit something of a planted file, or of a module, at a few cuts."""
 
-    def run(name: str, *, cuts: int = 6, **setup: Any) -> AuditResult:
+    def run(name: str, *, cuts: int = 4, **setup: Any) -> AuditResult:
         target = str(PLANTED / name) if ".py:" in name else name
         made = Setup(
             target=parse_target(target),
