@@ -40,7 +40,6 @@ VERBS: Final = {
     "tune": Verb("tune", "run", "Tune overnight, and test the winner on bars never read."),
     "report": Verb("report", "run", "Write the report of a run or study as one HTML file."),
     "audit": Verb("audit", "run", "Find out whether a strategy or a feature looks ahead."),
-    "report": Verb("report", "run", "Write the report of a run as one HTML file."),
     "demo": Verb("demo", "run", "Run the main job on a simulated market."),
 }
 
