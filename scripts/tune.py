@@ -7,6 +7,7 @@ import shlex
 import signal
 import socket
 import sys
+import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
+from optuna import Study
 
 from liqtiers.datasets.calibration import CalibrationParameters
 from liqtiers.datasets.errors import InputError
@@ -49,6 +51,7 @@ from liqtiers.strategies.tuning import (
     open_holdout,
     open_storage,
     open_study,
+    openings_of,
     read_outcome,
     run_night,
     search_space,
@@ -197,7 +200,7 @@ def run(
     address = storage or str(folder / _JOURNAL)
     identity = identity_of(plan, market)
     study = open_study(open_storage(address), plan, identity)
-    _check_closed(folder, plan, finished(study), trials, reopen=reopen)
+    _check_closed(folder, plan, study, trials, reopen=reopen)
     crew = workers or min(os.cpu_count() or 1, trials or _MANY)
     typer.echo(
         f"{len(market.panel):,} bars of {venue} {symbol} at {timeframe} to tune on, {cut.holdout.bars:,} "
@@ -359,23 +362,29 @@ def _features(
 
 
 def _own_seed(storage: str | None) -> int:
-    """Return 1, or for a storage that machines share one that another machine hardly has."""
-    return 1 if storage is None else zlib.crc32(socket.gethostname().encode())
+    """Return 1, or for a storage that machines share one that another one hardly has.
+
+    Machines may be copies of each other, name and all, and one machine may hold two workspaces.
+    """
+    if storage is None:
+        return 1
+    return zlib.crc32(f"{socket.gethostname()} {uuid.getnode()} {workspace().resolve()}".encode())
 
 
 def _check_closed(
-    folder: Path, plan: StudyPlan, known: list[Any], trials: int | None, *, reopen: bool
+    folder: Path, plan: StudyPlan, study: Study, trials: int | None, *, reopen: bool
 ) -> None:
     """Refuse to tune on after the holdout was seen, unless nothing is left to do."""
-    outcome = read_outcome(folder)
-    if outcome is None or reopen:
+    past = openings_of(study, read_outcome(folder))
+    if not past or reopen:
         return
+    known = finished(study)
     winner = find_winner(plan, known)
-    same = winner is not None and winner.number == outcome["winner"]["number"]
+    same = winner is not None and winner.number == past[-1]["winner"]
     if same and trials is not None and len(known) >= trials:
         return
     raise InputError(
-        f"the holdout of {plan.name} was opened on {outcome['openings'][-1]['at']}: whoever tunes on "
+        f"the holdout of {plan.name} was opened on {past[-1]['at']}: whoever tunes on "
         "after that knows the answer. Begin a study of another name, or add --reopen, which the record "
         "will show"
     )

@@ -33,6 +33,7 @@ from .holdout import buy_and_hold, confirmed_run, figures_of, run_reference
 from .honesty import deflated_sharpe_ratio, overfitting, plateau, walk_forward
 from .market import Evaluate, Market, evaluate
 from .objective import SHARPE, SegmentResult, day_ends, segment_result, sharpe_ratio, values_of
+from .openings import check_unopened, note_opening, openings_of
 from .samplers import violation
 from .storage import quiet
 from .study import Identity, StudyPlan, finished
@@ -142,7 +143,7 @@ def open_holdout(
     LiqtiersError
         If the two engines differ.
     LakeError
-        If the outcome cannot be written.
+        If the opening or the outcome cannot be written.
 
     Notes
     -----
@@ -154,7 +155,8 @@ def open_holdout(
     if winner is None:
         raise InputError(_nothing_won(plan, trials))
     before = read_outcome(folder)
-    check_unopened(before, folder, winner.number, reopen=reopen)
+    past = openings_of(study, before)
+    check_unopened(past, plan.name, winner.number, reopen=reopen)
     if before is not None and before["winner"]["number"] == winner.number:
         return before
     tuning = Market(
@@ -168,9 +170,8 @@ def open_holdout(
     others = _siblings(folder, series)
     tried = evaluations_made(trials) + sum(o["search"]["evaluations"] for o in others)
     search = _search(plan, study, tuning, winner, trials, tried=tried, evaluate=evaluate)
-    past = [] if before is None else before["openings"]
     opening = {"at": opened_at.isoformat(), "winner": winner.number, "trials": len(trials)}
-    openings = [*past, opening]
+    openings = note_opening(study, past, opening)
     count = len(openings) + sum(len(o["openings"]) for o in others)
     holdout, trades = _holdout(plan, market, winner, evaluate=evaluate)
     table = trial_table(trials)
@@ -215,19 +216,6 @@ def open_holdout(
     outcome = {name: _plain(value) for name, value in outcome.items()}
     _write_outcome(folder, outcome, trades, trials)
     return outcome
-
-
-def check_unopened(
-    before: Mapping[str, Any] | None, folder: Path, winner: int, *, reopen: bool
-) -> None:
-    """Raise an InputError if the holdout was opened for another winner, unless that is wanted."""
-    if before is None or reopen or before["winner"]["number"] == winner:
-        return
-    raise InputError(
-        f"the holdout of {folder.name} was opened on {before['openings'][-1]['at']} for trial "
-        f"{before['winner']['number']}, and trial {winner} is now the best: tuning went on after the "
-        "answer was seen. Begin a study of another name, or add --reopen, which the record will show"
-    )
 
 
 def read_outcome(folder: Path) -> dict[str, Any] | None:

@@ -135,6 +135,27 @@ def test_another_winner_is_refused_or_recorded(tmp_path: Path, market: Market) -
     assert any("opened 2 times" in told for told in again["verdict"]["reservations"])
 
 
+def test_another_folder_knows_of_the_opening(tmp_path: Path, market: Market) -> None:
+    """A holdout that one machine opened is open for all that share the storage: another folder may look at
+    the same winner, which is no further opening, and at no other one.
+    """
+    homes = [tmp_path / name / "studies" / "small" for name in ("one", "two")]
+    study, _, plan, _ = run_small(tmp_path / "shared", trials=2, market=market)
+    first = opened(homes[0], study, plan, market, evaluate=agreeing)
+    later = datetime(2026, 5, 2, tzinfo=UTC)
+    same = opened(homes[1], study, plan, market, evaluate=agreeing, opened_at=later)
+    assert same["openings"] == first["openings"]
+    assert same["verdict"] == first["verdict"]
+    (homes[1] / "outcome.json").unlink()
+    run_small(tmp_path / "shared", trials=30, market=market)
+    with pytest.raises(InputError, match=r"small was opened on 2026-05-01T07.*tuning went on"):
+        opened(homes[1], study, plan, market, evaluate=agreeing, opened_at=later)
+    again = opened(homes[1], study, plan, market, evaluate=agreeing, opened_at=later, reopen=True)
+    assert again["openings_of_series"] == 2
+    (homes[0] / "outcome.json").unlink()
+    assert opened(homes[0], study, plan, market, evaluate=agreeing)["openings"] == again["openings"]
+
+
 def agreeing(
     market: Market, parameters: TierBreakoutParameters, map_name: str, segment: Segment
 ) -> Run:
