@@ -58,8 +58,8 @@ from liqtiers.strategies.tuning import (
     tuning_panel,
     without_password,
 )
+from liqtiers.strategies.tuning.storage import JOURNAL_FILE
 
-_JOURNAL: Final = "journal.log"
 _DEFAULT_MAP: Final = "default"
 _MANY: Final = 10_000
 
@@ -197,7 +197,7 @@ def run(
 
     # The maps, too, are made from the bars before the holdout alone.
     market = market_of(tuning_panel(panel, cut))
-    address = storage or str(folder / _JOURNAL)
+    address = storage or str(folder / JOURNAL_FILE)
     identity = identity_of(plan, market)
     study = open_study(open_storage(address), plan, identity)
     _check_closed(folder, plan, study, trials, reopen=reopen)

@@ -26,6 +26,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from ...datasets.errors import InputError, LakeError
 
+JOURNAL_FILE: Final = "journal.log"
+"""Of a study that has no database, in its folder."""
 _MOST_TRIES: Final = 10
 _TRY_AGAIN_SECONDS: Final = 0.2
 
