@@ -252,9 +252,9 @@ class Lake:
 
 def _content(rows: pa.Table) -> bytes:
     """Return the rows' values as bytes; times as numbers, since a bad one may be out of Python's range."""
-    for place, field in enumerate(rows.schema):
-        if pa.types.is_timestamp(field.type):
-            rows = rows.set_column(place, field.name, rows[field.name].cast(pa.int64()))
+    for place, column in enumerate(rows.schema):
+        if pa.types.is_timestamp(column.type):
+            rows = rows.set_column(place, column.name, rows[column.name].cast(pa.int64()))
     return str(rows.to_pylist()).encode()
 
 

@@ -25,6 +25,7 @@ import pandas as pd
 
 from ._map_book import LONG, SHORT, Grid
 from ._map_kernel import KernelOutput, KernelSettings, MarketArrays, accumulate, empty_output
+from .brackets import Brackets
 from .calibration import (
     Calibration,
     CalibrationParameters,
@@ -33,7 +34,6 @@ from .calibration import (
 )
 from .errors import InputError
 from .instruments import Instrument
-from .liquidation_price import liquidation_price
 from .map_features import MapFeatures, MapSnapshots, MeasureSettings, features_from_arrays
 from .naming import DAY_US, HOUR_US
 from .panel import Float64Array1D, Int64Array1D, Panel
@@ -55,7 +55,7 @@ class MapParameters:
     The leverage mix and the churn are where a calibration starts (see ``calibration``), or a prior where
     there is none: real positions on a venue that publishes them have a median leverage near 8 and a
     ninth decile near 48 by value, and most of them no liquidation price of their own (cross margin),
-    so the shares sum to less than 1. A class above what the venue grants stands at its cap.
+    so the shares sum to less than 1.
     """
 
     bin_width: float = field(
@@ -92,7 +92,10 @@ class MapParameters:
     )
     position_notional: float = field(
         default=100_000.0,
-        metadata={"unit": "quote", "meaning": "position size whose maintenance bracket is used"},
+        metadata={
+            "unit": "quote",
+            "meaning": "size of a position, or what its leverage allows if that is less",
+        },
     )
     windows: tuple[float, ...] = field(
         default=(0.05, 0.10, 0.25, 0.40),
@@ -275,8 +278,9 @@ def leverage_offsets(
 ) -> np.ndarray:
     """Return the log distance from entry to liquidation, shape (2, C): shorts above 0, longs below.
 
-    The maintenance bracket is the one of a position of `position_notional`, whatever price does later. A
-    class without a liquidation price is an error of the parameters, not of the market.
+    A position is worth `position_notional`, or as much as the venue grants at its leverage where that is
+    less: who wants 100x holds less than who is content with 10x. A class above every cap stands at the
+    highest. A class without a liquidation price is an error of the parameters, not of the market.
 
     Parameters
     ----------
@@ -286,25 +290,28 @@ def leverage_offsets(
         Quote per base; turns a table that goes by quantity into one by value.
     """
     brackets = instrument.brackets.at_price(price)
-    row = int(brackets.row(parameters.position_notional))
-    leverages = np.minimum(parameters.leverages, brackets.max_leverage[row])
-    prices = [
-        liquidation_price(
-            1.0,
-            leverages,
-            direction=direction,
-            maintenance_rate=brackets.maintenance_rate[row],
-            maintenance_amount_rate=brackets.maintenance_amount[row] / parameters.position_notional,
-            taker_fee=instrument.taker_fee,
-            formula=instrument.formula,
-        )
-        for direction in (-1, 1)
-    ]
+    leverages = np.minimum(parameters.leverages, brackets.max_leverage[0])
+    granted = [_most_granted(brackets, leverage) for leverage in leverages]
+    prices = brackets.liquidation_price(
+        1.0,
+        leverages,
+        quantity=np.minimum(granted, parameters.position_notional),
+        direction=np.array([[-1], [1]]),
+        formula=instrument.formula,
+        taker_fee=instrument.taker_fee,
+    )
     if np.isnan(prices).any():
         raise InputError(
             f"leverages {parameters.leverages} include one at which no price liquidates a position"
         )
-    return np.log(np.array(prices))
+    return np.log(prices)
+
+
+def _most_granted(brackets: Brackets, leverage: float) -> float:
+    """Return the largest value that a position of that leverage may have when it is opened, quote."""
+    last = int(np.flatnonzero(brackets.max_leverage >= leverage)[-1])
+    floors = brackets.floor_notional
+    return float(np.nextafter(floors[last + 1], 0.0)) if last + 1 < len(floors) else np.inf
 
 
 def kernel_settings(panel: Panel, parameters: MapParameters, offsets: np.ndarray) -> KernelSettings:

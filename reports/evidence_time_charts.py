@@ -18,8 +18,9 @@ from bokeh.models import (
 )
 
 from ..datasets.panel import Float64Array1D
-from .evidence_charts import LINE, LOOKS, SECOND, SOFT, padded, plain_figure, ratio_text
+from .evidence_charts import LINE, LOOKS, SECOND, SOFT, ratio_text
 from .evidence_words import round_money
+from .plain_charts import padded, plain_figure
 from .time_axis import milliseconds
 
 _DECADES: Final = 3.0

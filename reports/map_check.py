@@ -136,7 +136,7 @@ def _liquidations(
     )
     plot.line("t", "printed", source=source, color=_NEUTRAL, line_width=1.5, legend_label="printed")
     _legend_above(plot)
-    plot.yaxis.formatter = NumeralTickFormatter(format="0.[000]")
+    plot.yaxis.formatter = NumeralTickFormatter(format="0.[000000]")
     rows = [
         ("at", "@t{%Y-%m-%d %H:%M} UTC"),
         ("predicted", "@predicted{0.0} x mean, @predicted_quote{0.00a}"),

@@ -32,6 +32,7 @@ from markupsafe import Markup
 from . import map_words as words
 from ._page import bokeh_js, page_template, script_json, template_text, write_whole
 from .formatting import is_known, money, share
+from .map_comparison import MapComparison, comparison_rows, comparison_words
 from .map_picture import MapPicture, Side, Tier
 
 HUES: Final = {
@@ -60,7 +61,14 @@ _TOOLTIP: Final = (
 )
 
 
-def write_map_page(picture: MapPicture, path: Path, *, command: str, fingerprint: str) -> None:
+def write_map_page(
+    picture: MapPicture,
+    path: Path,
+    *,
+    command: str,
+    fingerprint: str,
+    comparison: MapComparison | None = None,
+) -> None:
     """Write the page; its folder must exist.
 
     Parameters
@@ -71,17 +79,25 @@ def write_map_page(picture: MapPicture, path: Path, *, command: str, fingerprint
         What the user typed, for the footer.
     fingerprint : str
         Of the panel that the map was built from.
+    comparison : MapComparison, optional
+        Of this map with another one.
 
     Raises
     ------
     LakeError
         If the file cannot be written.
     """
-    page = render_map_page(picture, command=command, fingerprint=fingerprint)
+    page = render_map_page(picture, command=command, fingerprint=fingerprint, comparison=comparison)
     write_whole(path, page.encode("utf-8"))
 
 
-def render_map_page(picture: MapPicture, *, command: str, fingerprint: str) -> str:
+def render_map_page(
+    picture: MapPicture,
+    *,
+    command: str,
+    fingerprint: str,
+    comparison: MapComparison | None = None,
+) -> str:
     """Return the page as HTML; see `write_map_page`."""
     script, chart = components(map_figure(picture))
     return page_template("map.html.j2").render(
@@ -97,6 +113,7 @@ def render_map_page(picture: MapPicture, *, command: str, fingerprint: str) -> s
         zooms=_zooms(picture),
         tiers=_tier_rows(picture),
         windows=_window_rows(picture),
+        comparison=None if comparison is None else _comparison(comparison),
         origin=picture.mix_origin,
         mix=_mix_rows(picture),
         bin_width=words.distance_words(picture.bin_width),
@@ -331,6 +348,14 @@ def _window_rows(picture: MapPicture) -> list[dict[str, str]]:
         }
         for w in picture.windows
     ]
+
+
+def _comparison(comparison: MapComparison) -> dict[str, Any]:
+    return {
+        "model": comparison.models[1],
+        "rows": comparison_rows(comparison),
+        "sentences": comparison_words(comparison),
+    }
 
 
 def _mix_rows(picture: MapPicture) -> list[tuple[str, str, str]]:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 
 from liqtiers.datasets._series_name import parse_series
 from liqtiers.datasets.calibration import CalibrationParameters
 from liqtiers.datasets.catalog import refresh_catalog
 from liqtiers.datasets.imported_map import build_imported_map
-from liqtiers.datasets.instruments import Instrument
+from liqtiers.datasets.instruments import Instrument, instrument_for
 from liqtiers.datasets.ladder import keep_ladder
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.liquidation_map import LiquidationMap
@@ -38,6 +39,10 @@ ImportedMap = Annotated[
     typer.Option("--map", help="An imported map, venue:symbol, instead of our own."),
 ]
 
+ComparedMap = Annotated[
+    str | None,
+    typer.Option("--compare", help="An imported map, venue:symbol, to hold against this one."),
+]
 
 Calibrate = Annotated[
     bool,
@@ -46,6 +51,12 @@ Calibrate = Annotated[
         "prior throughout."
     ),
 ]
+
+
+def contract_of(panel: Panel) -> Instrument:
+    """Return a panel's contract as it was at the first bar: later tables of a venue are not known then."""
+    first = pd.Timestamp(int(panel.ts[0]), unit="us", tz="UTC") if len(panel) else None
+    return instrument_for(panel.venue, panel.symbol, at=first)
 
 
 def map_for(

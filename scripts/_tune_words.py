@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import typer
 
-from liqtiers.strategies.parameters import CostParameters
+from liqtiers.reports.tuning_words import winning_command
 from liqtiers.strategies.tuning import Progress
 
 _PLAIN_SECONDS: Final = 60.0
@@ -90,34 +88,7 @@ def _span(seconds: float) -> str:
     return f"{hour}:{minute:02d}:{second:02d}" if hour else f"{minute}:{second:02d}"
 
 
-def winning_command(
-    outcome: Mapping[str, Any], series: Mapping[str, Sequence[str]], costs: CostParameters
-) -> str:
-    """Return the command that runs the winner over the same bars with its report."""
-    words = ["liqtiers", "backtest"]
-    for option, given in series.items():
-        for value in given:
-            words += [option, value]
-    rows = [*outcome["winner"]["parameters"], *_rows(costs)]
-    for row in rows:
-        if row["value"] != row["default"]:
-            words += [f"--{row['name'].replace('_', '-')}", _exact(row["value"])]
-    return shlex.join(words)
-
-
-def _rows(costs: CostParameters) -> list[dict[str, Any]]:
-    default = asdict(CostParameters())
-    return [
-        {"name": name, "value": value, "default": default[name]}
-        for name, value in asdict(costs).items()
-    ]
-
-
-def _exact(value: Any) -> str:  # noqa: ANN401  # a number or a text
-    return repr(value) if isinstance(value, float) else str(value)
-
-
-def tell_outcome(outcome: Mapping[str, Any], folder: Path, command: str) -> None:
+def tell_outcome(outcome: Mapping[str, Any], folder: Path) -> None:
     """Print the verdict, what it rests on, and how to run the winner again."""
     search, held = outcome["search"], outcome["holdout"]
     winner, defaults, market = held["winner"], held["defaults"], held["buy_and_hold"]
@@ -136,7 +107,7 @@ def tell_outcome(outcome: Mapping[str, Any], folder: Path, command: str) -> None
         f"{_figure(search['plateau']['height'])}"
     )
     typer.echo(f"winner:  trial {outcome['winner']['number']}, map {outcome['winner']['map']}")
-    typer.echo(f"again:   {command}")
+    typer.echo(f"again:   {winning_command(outcome)}")
     typer.echo(f"outcome: {folder / 'outcome.json'}")
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from liqtiers.datasets.instruments import instrument_for
 from liqtiers.datasets.panel_query import load_panel
 from liqtiers.reports.backtest_run import Recorded, run_and_record
 from liqtiers.scripts import _options as options
@@ -55,7 +54,7 @@ def run(
         mark=mark or (),
     )
     typer.echo(f"{len(panel):,} bars of {venue} {symbol} at {timeframe}", err=True)
-    instrument = instrument_for(venue, symbol)
+    instrument = options.contract_of(panel)
     recorded = run_and_record(
         workspace(),
         panel,

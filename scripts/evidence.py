@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from liqtiers.datasets.errors import InputError
-from liqtiers.datasets.instruments import instrument_for
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.panel_query import load_panel
 from liqtiers.reports.evidence.record import EVIDENCE_FILE
@@ -214,7 +213,7 @@ def _input(
         mark=series["--mark"],
     )
     _tell(f"{symbol}: the map over {len(panel):,} bars")
-    instrument = instrument_for(venue, symbol)
+    instrument = options.contract_of(panel)
     built = options.map_for(lake, panel, instrument, maps[0] if maps else None, calibrate=calibrate)
     return MarketInput(panel=panel, liquidation_map=built, instrument=instrument)
 

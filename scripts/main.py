@@ -41,7 +41,8 @@ VERBS: Final = {
     "evidence": Verb(
         "evidence", "run", "Judge whether the map predicted moves, and write it as one page."
     ),
-    "report": Verb("report", "run", "Write the report of a run as one HTML file."),
+    "report": Verb("report", "run", "Write the report of a run or study as one HTML file."),
+    "audit": Verb("audit", "run", "Find out whether a strategy or a feature looks ahead."),
     "demo": Verb("demo", "run", "Run the main job on a simulated market."),
 }
 

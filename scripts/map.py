@@ -18,6 +18,12 @@ from liqtiers.datasets.panel import Panel
 from liqtiers.datasets.panel_query import load_panel
 from liqtiers.reports import map_words as words
 from liqtiers.reports.formatting import money
+from liqtiers.reports.map_comparison import (
+    MapComparison,
+    compare_maps,
+    comparison_rows,
+    comparison_words,
+)
 from liqtiers.reports.map_page import write_map_page
 from liqtiers.reports.map_picture import MapPicture, map_picture
 from liqtiers.scripts import _options as options
@@ -41,6 +47,7 @@ def run(
     liquidations: options.Liquidations = None,
     mark: options.Mark = None,
     imported_map: options.ImportedMap = None,
+    compare: options.ComparedMap = None,
     calibrate: options.Calibrate = True,
     html: HtmlFile = None,
     png: PngFile = None,
@@ -66,9 +73,14 @@ def run(
         liquidations=liquidations or (),
         mark=mark or (),
     )
-    instrument = instrument_for(venue, symbol)
+    instrument = instrument_for(venue, symbol, at=at)
+    built = options.map_for(lake, panel, instrument, imported_map, calibrate=calibrate)
+    comparison = None
+    if compare is not None:
+        other = options.map_for(lake, panel, instrument, compare, calibrate=calibrate)
+        comparison = compare_maps(panel, built, other)
     picture = map_picture(
-        options.map_for(lake, panel, instrument, imported_map, calibrate=calibrate),
+        built,
         panel,
         tick=instrument.tick,
         notes=_late(panel, until),
@@ -79,13 +91,14 @@ def run(
         page,
         command=shlex.join(["liqtiers", *sys.argv[1:]]),
         fingerprint=panel.fingerprint(),
+        comparison=comparison,
     )
     if png is not None:
         # Only here, since it takes a second to import.
         from liqtiers.reports.map_image import write_map_image
 
         write_map_image(picture, png)
-    _show(picture)
+    _show(picture, comparison)
     if png is not None:
         typer.echo(f"image: {png}")
     typer.echo(f"page:  {page}")
@@ -122,7 +135,7 @@ def _own_place(picture: MapPicture, imported_map: str | None) -> Path:
     return folder / f"{'-'.join(parts)}.html"
 
 
-def _show(picture: MapPicture) -> None:
+def _show(picture: MapPicture, comparison: MapComparison | None) -> None:
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=120)
@@ -132,6 +145,10 @@ def _show(picture: MapPicture) -> None:
     console.print(words.CAVEAT)
     console.print(_windows(picture))
     console.print(_tiers(picture) if picture.tiers else "No tier: no stretch is dense enough.")
+    if comparison is not None:
+        console.print(_comparison(comparison))
+        for sentence in comparison_words(comparison):
+            console.print(sentence)
     for note in (*words.remarks(picture), *picture.data_notes):
         console.print(f"note: {note}")
 
@@ -143,6 +160,16 @@ def _windows(picture: MapPicture) -> Table:
     for w in picture.windows:
         cells = (words.distance_words(w.distance), money(w.above), money(w.below))
         table.add_row(*cells, words.ratio_words(w.imbalance))
+    return table
+
+
+def _comparison(comparison: MapComparison) -> Table:
+    title = f"Beside the map from {comparison.models[1]} (rank correlations)"
+    table = Table(title=title, title_justify="left")
+    for name in ("within", "bars", "shorts above", "longs below", "imbalance", "same lean"):
+        table.add_column(name, justify="right")
+    for row in comparison_rows(comparison):
+        table.add_row(*row.values())
     return table
 
 

@@ -7,8 +7,9 @@ import shlex
 import signal
 import socket
 import sys
+import uuid
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime, timedelta
@@ -18,19 +19,21 @@ from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
+from optuna import Study
 
 from liqtiers.datasets.calibration import CalibrationParameters
 from liqtiers.datasets.errors import InputError
-from liqtiers.datasets.instruments import Instrument, instrument_for
+from liqtiers.datasets.instruments import Instrument
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.liquidation_map import MapParameters
 from liqtiers.datasets.map_cache import cached_map
 from liqtiers.datasets.map_features import MapFeatures
 from liqtiers.datasets.panel import Panel
 from liqtiers.datasets.panel_query import load_panel
+from liqtiers.reports.tuning_report import write_tuning_report
 from liqtiers.scripts import _options as options
 from liqtiers.scripts._terminal import run_verb
-from liqtiers.scripts._tune_words import ProgressLine, tell_outcome, winning_command
+from liqtiers.scripts._tune_words import ProgressLine, tell_outcome
 from liqtiers.scripts._workspace import moment_us, now, open_lake, workspace
 from liqtiers.strategies.parameters import CostParameters
 from liqtiers.strategies.tuning import (
@@ -48,14 +51,15 @@ from liqtiers.strategies.tuning import (
     open_holdout,
     open_storage,
     open_study,
+    openings_of,
     read_outcome,
     run_night,
     search_space,
     tuning_panel,
     without_password,
 )
+from liqtiers.strategies.tuning.storage import JOURNAL_FILE
 
-_JOURNAL: Final = "journal.log"
 _DEFAULT_MAP: Final = "default"
 _MANY: Final = 10_000
 
@@ -137,7 +141,7 @@ def run(
     Searches the parameters over walk-forward folds; the last part of the bars stays closed until the end.
 
     Stops at --until, after --hours, at --trials, or on Ctrl-C; the same command goes on where it
-    stopped. Writes studies/NAME/.
+    stopped. Writes studies/NAME/ with outcome.json, trials.parquet and report.html.
 
     Example: liqtiers tune btc --venue binance --symbol BTCUSDT --timeframe 5m --until 07:00
     """
@@ -160,7 +164,7 @@ def run(
         liquidations=liquidations or (),
         mark=mark or (),
     )
-    instrument = instrument_for(venue, symbol)
+    instrument = options.contract_of(panel)
     grid = _map_grid(map_values, imported_map)
     space = search_space(
         fixed=_pairs(fix, "--fix"),
@@ -193,10 +197,10 @@ def run(
 
     # The maps, too, are made from the bars before the holdout alone.
     market = market_of(tuning_panel(panel, cut))
-    address = storage or str(folder / _JOURNAL)
+    address = storage or str(folder / JOURNAL_FILE)
     identity = identity_of(plan, market)
     study = open_study(open_storage(address), plan, identity)
-    _check_closed(folder, plan, finished(study), trials, reopen=reopen)
+    _check_closed(folder, plan, study, trials, reopen=reopen)
     crew = workers or min(os.cpu_count() or 1, trials or _MANY)
     typer.echo(
         f"{len(market.panel):,} bars of {venue} {symbol} at {timeframe} to tune on, {cut.holdout.bars:,} "
@@ -240,22 +244,41 @@ def run(
         identity=identity,
         opened_at=now(),
         command=command,
+        session={
+            "seed": session.seed,
+            "sampler": sampler,
+            "workers": crew,
+            "storage": without_password(storage) if storage else None,
+            "series": _series_words(
+                {
+                    "--venue": [venue],
+                    "--symbol": [symbol],
+                    "--timeframe": [timeframe],
+                    "--start": [start] if start else [],
+                    "--end": [end] if end else [],
+                    "--open-interest": open_interest or [],
+                    "--funding": funding or [],
+                    "--liquidations": liquidations or [],
+                    "--mark": mark or [],
+                    "--map": [imported_map] if imported_map else [],
+                    "--cash": [repr(cash)],
+                },
+                calibrate=calibrate,
+            ),
+        },
         reopen=reopen,
     )
-    series = {
-        "--venue": [venue],
-        "--symbol": [symbol],
-        "--timeframe": [timeframe],
-        "--start": [start] if start else [],
-        "--end": [end] if end else [],
-        "--open-interest": open_interest or [],
-        "--funding": funding or [],
-        "--liquidations": liquidations or [],
-        "--mark": mark or [],
-        "--map": [imported_map] if imported_map else [],
-        "--cash": [f"{cash:g}"],
-    }
-    tell_outcome(outcome, folder, winning_command(outcome, series, costs))
+    # The answer first: it is not lost where the page cannot be written.
+    tell_outcome(outcome, folder)
+    typer.echo(f"report:  {write_tuning_report(folder)}")
+
+
+def _series_words(given: Mapping[str, Sequence[str]], *, calibrate: bool) -> list[str]:
+    """Return the options by which another verb gets the same bars and maps."""
+    words = [
+        word for option, values in given.items() for value in values for word in (option, value)
+    ]
+    return words if calibrate else [*words, "--no-calibrate"]
 
 
 def _deadline(until: str | None, hours: float | None, present: datetime) -> datetime | None:
@@ -339,23 +362,29 @@ def _features(
 
 
 def _own_seed(storage: str | None) -> int:
-    """Return 1, or for a storage that machines share one that another machine hardly has."""
-    return 1 if storage is None else zlib.crc32(socket.gethostname().encode())
+    """Return 1, or for a storage that machines share one that another one hardly has.
+
+    Machines may be copies of each other, name and all, and one machine may hold two workspaces.
+    """
+    if storage is None:
+        return 1
+    return zlib.crc32(f"{socket.gethostname()} {uuid.getnode()} {workspace().resolve()}".encode())
 
 
 def _check_closed(
-    folder: Path, plan: StudyPlan, known: list[Any], trials: int | None, *, reopen: bool
+    folder: Path, plan: StudyPlan, study: Study, trials: int | None, *, reopen: bool
 ) -> None:
     """Refuse to tune on after the holdout was seen, unless nothing is left to do."""
-    outcome = read_outcome(folder)
-    if outcome is None or reopen:
+    past = openings_of(study, read_outcome(folder))
+    if not past or reopen:
         return
+    known = finished(study)
     winner = find_winner(plan, known)
-    same = winner is not None and winner.number == outcome["winner"]["number"]
+    same = winner is not None and winner.number == past[-1]["winner"]
     if same and trials is not None and len(known) >= trials:
         return
     raise InputError(
-        f"the holdout of {plan.name} was opened on {outcome['openings'][-1]['at']}: whoever tunes on "
+        f"the holdout of {plan.name} was opened on {past[-1]['at']}: whoever tunes on "
         "after that knows the answer. Begin a study of another name, or add --reopen, which the record "
         "will show"
     )

@@ -1,16 +1,17 @@
 """Every decision: the rulebook, its parameters, and the backtrader parts that carry it out."""
 
+from ._replay_kernel import bars_of
 from .backtest import BacktestResult, perpetual_cerebro, run_backtest
 from .broker import PerpetualBroker
 from .commission import PerpetualCommission
 from .feed import PanelFeed
+from .lean import LeanCerebro, PassedBars
 from .ledger import Fill, FundingPayment, Ledger
 from .parameters import CostParameters, TierBreakoutParameters
 from .replay import (
     EXIT_REASONS,
     ReplayArrays,
     ReplaySetup,
-    bars_of,
     replay,
     replay_arrays,
     replay_setup,
@@ -31,8 +32,10 @@ __all__ = [
     "Fill",
     "FundingPayment",
     "Ladders",
+    "LeanCerebro",
     "Ledger",
     "PanelFeed",
+    "PassedBars",
     "PerpetualBroker",
     "PerpetualCommission",
     "ReplayArrays",

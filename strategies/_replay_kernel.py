@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets._compiled import compiled
-from ..datasets.panel import Float64Array1D, Int64Array1D
+from ..datasets.panel import Float64Array1D, Int64Array1D, Panel
 from ._cost_formulas import REFUSED
 from ._replay_fills import (
     END_OF_DATA,
@@ -115,6 +115,25 @@ class Bars(NamedTuple):
     mark_high: Float64Array1D
     mark_low: Float64Array1D
     funding_settled: Float64Array1D
+
+
+def bars_of(panel: Panel) -> Bars:
+    """Return what orders are filled at, unknown values replaced as `PerpetualBroker` replaces them."""
+
+    def known(column: Float64Array1D, otherwise: Float64Array1D) -> Float64Array1D:
+        unknown = np.isnan(column)
+        return np.where(unknown, otherwise, column) if unknown.any() else column
+
+    return Bars(
+        open=panel.open,
+        high=panel.high,
+        low=panel.low,
+        close=panel.close,
+        quote_volume=known(panel.quote_volume, panel.volume * panel.close),
+        mark_high=known(panel.mark_high, panel.high),
+        mark_low=known(panel.mark_low, panel.low),
+        funding_settled=known(panel.funding_settled, np.zeros(len(panel))),
+    )
 
 
 class Course(NamedTuple):

@@ -16,6 +16,7 @@ from ..datasets.panel import Panel
 from .broker import PerpetualBroker
 from .commission import PerpetualCommission
 from .feed import PanelFeed
+from .lean import LeanCerebro
 from .parameters import CostParameters, TierBreakoutParameters
 from .slippage import SquareRootSlippage
 from .tier_breakout import TierBreakout
@@ -125,7 +126,7 @@ def perpetual_cerebro(
     costs: CostParameters | None = None,
     *,
     cash: float,
-) -> bt.Cerebro:
+) -> LeanCerebro:
     """Return a Cerebro with the feed, broker and commission of a perpetual future, no strategy."""
     costs = costs or CostParameters()
     slippage = SquareRootSlippage(
@@ -133,7 +134,7 @@ def perpetual_cerebro(
         coefficient=costs.impact_coefficient,
         max_bps=costs.max_slippage_bps,
     )
-    cerebro = bt.Cerebro(stdstats=False)
+    cerebro = LeanCerebro(stdstats=False)
     cerebro.broker = PerpetualBroker(slippage, instrument.brackets, cash=cash)
     cerebro.broker.addcommissioninfo(
         PerpetualCommission(

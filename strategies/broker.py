@@ -118,8 +118,7 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
         for data in self._held():
             if self._beyond_liquidation(data, data.open[0]) and self._liquidation_reached(data):
                 self._liquidate(data)
-        if len(self.pending) > 1:
-            self.pending: deque[Any] = deque(sorted(self.pending, key=self._place_in_bar))
+        self._put_in_order()
         super().next()
         for data in self._held():
             if self._liquidation_reached(data):
@@ -128,6 +127,16 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
             elif self._bars_closed.get(data) != len(data):
                 self._bars_closed[data] = len(data)
                 self._pay_funding(data)
+
+    def close_bar(self, data: Any) -> None:
+        """Leave orders and equity as a bar does that touched neither orders nor position."""
+        self._put_in_order()
+        self._bars_closed[data] = len(data)
+        self._get_value()
+
+    def _put_in_order(self) -> None:
+        if len(self.pending) > 1:
+            self.pending: deque[Any] = deque(sorted(self.pending, key=self._place_in_bar))
 
     def check_submitted(self) -> None:
         """Accept what was submitted; see the module for what needs cash."""
@@ -185,11 +194,10 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
     @staticmethod
     def _passed(order: bt.Order, price: float) -> bool:
         """Return whether a price fulfils a limit or triggers a stop order."""
-        rising = order.isbuy() != (order.exectype == bt.Order.Limit)
         trigger = order.created.price
         if trigger is None:
             return False
-        return bool(price >= trigger if rising else price <= trigger)
+        return bool(price >= trigger if acts_above(order) else price <= trigger)
 
     def _try_exec(self, order: bt.Order) -> None:
         if not self.p.coo and order.data.datetime[0] <= order.created.dt:
@@ -370,6 +378,11 @@ class PerpetualBroker(bt.brokers.BackBroker):  # type: ignore[misc]  # backtrade
             payment = FundingPayment(bar=len(data) - 1, amount=amount, fills=len(ledger.fills))
             ledger.funding.append(payment)
             self._get_value()
+
+
+def acts_above(order: bt.Order) -> bool:
+    """Return whether a limit or stop order waits for a price at its own or above; else for one below."""
+    return bool(order.isbuy() != (order.exectype == bt.Order.Limit))
 
 
 def _reduces(size: float, order: bt.Order) -> bool:

@@ -8,18 +8,19 @@ is what tuning calls: it takes what no parameter changes ready-made and makes no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ..datasets._compiled import frozen
 from ..datasets.instruments import Brackets, Instrument
 from ..datasets.map_features import MapFeatures
 from ..datasets.panel import Float64Array1D, Int64Array1D, Panel
 from ._cost_formulas import bracket_table
 from ._replay_fills import END_OF_DATA, LIQUIDATION, STOP, TARGET, TRAIL, Settings
-from ._replay_kernel import Bars, rows_for, run
+from ._replay_kernel import Bars, bars_of, rows_for, run
 from .backtest import BacktestResult, _check
 from .ledger import END, LIQUIDATED
 from .parameters import CostParameters, TierBreakoutParameters
@@ -38,7 +39,6 @@ EXIT_REASONS: Final = {
 """What the numbers in `ReplayArrays.exit_reason` say."""
 
 _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
-T = TypeVar("T", bound=NamedTuple)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,25 +123,6 @@ def replay_setup(
     return ReplaySetup(settings=settings, brackets=instrument.brackets)
 
 
-def bars_of(panel: Panel) -> Bars:
-    """Return what orders are filled at, unknown values replaced as `PerpetualBroker` replaces them."""
-
-    def known(column: Float64Array1D, otherwise: Float64Array1D) -> Float64Array1D:
-        unknown = np.isnan(column)
-        return np.where(unknown, otherwise, column) if unknown.any() else column
-
-    return Bars(
-        open=panel.open,
-        high=panel.high,
-        low=panel.low,
-        close=panel.close,
-        quote_volume=known(panel.quote_volume, panel.volume * panel.close),
-        mark_high=known(panel.mark_high, panel.high),
-        mark_low=known(panel.mark_low, panel.low),
-        funding_settled=known(panel.funding_settled, np.zeros(len(panel))),
-    )
-
-
 def replay_arrays(
     signals: Signals,
     bars: Bars,
@@ -188,8 +169,8 @@ def replay_arrays(
     equity, position = np.empty(stop - start), np.empty(stop - start)
     floats, ints = rows_for(stop - start)
     trades, refused = run(
-        _frozen(signals)._replace(tiers=signals.tiers),
-        _frozen(bars),
+        frozen(signals)._replace(tiers=signals.tiers),
+        frozen(bars),
         setup.settings,
         start,
         stop,
@@ -284,16 +265,6 @@ def _money(done: ReplayArrays) -> dict[str, NDArray[np.float64]]:
         "funding": done.funding,
         "net_pnl": gross - slippage - done.fees + done.funding,
     }
-
-
-def _frozen(arrays: T) -> T:
-    """Return views that cannot be written to: compiled code tells them apart from those that can."""
-    views = []
-    for array in arrays:
-        view = array.view()
-        view.flags.writeable = False
-        views.append(view)
-    return type(arrays)(*views)
 
 
 def _raise_refusal(setup: ReplaySetup, entry: float, size: float) -> None:

@@ -27,6 +27,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ..datasets._compiled import compiled
+from ..datasets.map_features import Float64Array2D
 from .parameters import BOTH, LONG_ONLY, SHORT_ONLY, TierBreakoutParameters
 from .signals import FUEL, LOWER, NOTIONAL, PEAK, UPPER, Row, Signals
 
@@ -144,27 +145,36 @@ def _leans(imbalance: float, direction: int, rules: Rules) -> bool:
 
 
 @compiled
+def _first_in_reach(tiers: Float64Array2D, close: float, direction: int, rules: Rules) -> int:
+    """Return which of a side's tiers qualifies to be frozen, -1 if none does."""
+    for index in range(len(tiers)):
+        near = tiers[index, LOWER] if direction > 0 else tiers[index, UPPER]
+        distance = (near / close - 1.0) * direction
+        if not distance <= rules.max_distance:
+            break
+        if distance > 0.0 and tiers[index, FUEL] >= rules.min_fuel:
+            return index
+    return -1
+
+
+@compiled
 def _arm(row: Row, direction: int, rules: Rules) -> Tier:
     """Return the tier to freeze, if one qualifies."""
     if not _leans(row.imbalance, direction, rules):
         return no_tier()
     tiers = row.tiers[0 if direction > 0 else 1]
-    for index in range(len(tiers)):
-        near = tiers[index, LOWER] if direction > 0 else tiers[index, UPPER]
-        distance = (near / row.close - 1.0) * direction
-        if not distance <= rules.max_distance:
-            break
-        if distance > 0.0 and tiers[index, FUEL] >= rules.min_fuel:
-            return Tier(
-                tiers[index, LOWER],
-                tiers[index, UPPER],
-                tiers[index, PEAK],
-                tiers[index, NOTIONAL],
-                tiers[index, FUEL],
-                row.imbalance if direction > 0 else 1.0 / row.imbalance,
-                row.bar,
-            )
-    return no_tier()
+    index = _first_in_reach(tiers, row.close, direction, rules)
+    if index < 0:
+        return no_tier()
+    return Tier(
+        tiers[index, LOWER],
+        tiers[index, UPPER],
+        tiers[index, PEAK],
+        tiers[index, NOTIONAL],
+        tiers[index, FUEL],
+        row.imbalance if direction > 0 else 1.0 / row.imbalance,
+        row.bar,
+    )
 
 
 @compiled
@@ -289,7 +299,7 @@ def decide(state: State, row: Row, account: Account, rules: Rules) -> tuple[Stat
 
 @compiled
 def _may_arm(imbalance: float, most_fuel: float, direction: int, rules: Rules) -> bool:
-    return most_fuel >= rules.min_fuel and _leans(imbalance, direction, rules)
+    return _leans(imbalance, direction, rules) and most_fuel >= rules.min_fuel
 
 
 @compiled
@@ -328,9 +338,12 @@ def quiet_until(state: State, signals: Signals, bar: int, stop: int, rules: Rule
     bar, stop : int
     rules : Rules
     """
+    reach = _LOOK_AHEAD
     while bar < stop:
-        # Looked at in pieces, so that a side that stays quiet is not searched to the end each time.
-        end = min(bar + _LOOK_AHEAD, stop)
+        # Looked at in pieces, so that a side that stays quiet is not searched to the end each time; in
+        # ever longer ones, since each costs as much as tens of bars.
+        end = min(bar + reach, stop)
+        reach *= 2
         loud = end
         if rules.trades_long:
             loud = _side_quiet_until(state.above, signals, bar, loud, 1, rules)
@@ -347,14 +360,18 @@ def _side_quiet_until(
     tier: Tier, signals: Signals, bar: int, stop: int, direction: int, rules: Rules
 ) -> int:
     # Taken out of the tuple once: in the loop that would count references.
+    close = signals.close
     if tier.armed_bar < 0:
-        imbalance, most_fuel = signals.imbalance, signals.most_fuel
+        imbalance, most_fuel, tiers = signals.imbalance, signals.most_fuel, signals.tiers
         side = 0 if direction > 0 else 1
         for here in range(bar, stop):
-            if _may_arm(imbalance[here], most_fuel[here, side], direction, rules):
+            if (
+                _may_arm(imbalance[here], most_fuel[here, side], direction, rules)
+                and _first_in_reach(tiers[here, side], close[here], direction, rules) >= 0
+            ):
                 return here
         return stop
-    close, atr, thrust = signals.close, signals.atr, signals.thrust
+    atr, thrust = signals.atr, signals.thrust
     funding_rate = signals.funding_rate
     for here in range(bar, stop):
         if not _waits(

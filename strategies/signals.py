@@ -5,7 +5,7 @@ Everything in row t was known at the close of bar t.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from ..datasets.panel import Float64Array1D, Panel
 from .indicators import average_true_range, thrust
 from .parameters import TierBreakoutParameters
 
-LOWER, UPPER, PEAK, NOTIONAL, FUEL = range(5)
+_TIER_FIELDS: Final = 5
+LOWER, UPPER, PEAK, NOTIONAL, FUEL = range(_TIER_FIELDS)
 
 
 class Signals(NamedTuple):
@@ -67,20 +68,18 @@ class Row(NamedTuple):
 
 def ladders_of(features: MapFeatures) -> Ladders:
     """Return the map's tiers and imbalances as the rules read them."""
-    tiers = np.stack(
-        [
-            np.stack(
-                [side.lower, side.upper, side.peak, side.notional, side.fuel],
-                axis=2,
-                dtype=np.float64,
-            )
-            for side in (features.above, features.below)
-        ],
-        axis=1,
-    )
+    count, most = features.above.lower.shape
+    # Filled in place: stacked, these are copied twice, and of a year of minutes that is felt.
+    tiers = np.empty((count, 2, most, _TIER_FIELDS))
+    for place, side in enumerate((features.above, features.below)):
+        tiers[:, place, :, LOWER] = side.lower
+        tiers[:, place, :, UPPER] = side.upper
+        tiers[:, place, :, PEAK] = side.peak
+        tiers[:, place, :, NOTIONAL] = side.notional
+        tiers[:, place, :, FUEL] = side.fuel
     return Ladders(
         imbalance=np.ascontiguousarray(features.imbalance.T, dtype=np.float64),
-        tiers=np.ascontiguousarray(tiers),
+        tiers=tiers,
         most_fuel=np.fmax.reduce(tiers[:, :, :, FUEL], axis=2, initial=-1.0),
     )
 

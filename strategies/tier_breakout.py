@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import backtrader as bt
 
+from ..datasets._compiled import frozen
 from ..datasets.errors import InputError
+from ._quiet_bars import held_until
 from .broker import RESTING_SINCE
 from .feed import backtrader_days
 from .parameters import TierBreakoutParameters, backtrader_params
@@ -24,6 +26,7 @@ from .rulebook import (
     decide,
     first_state,
     position_size,
+    quiet_until,
     rules_of,
 )
 from .signals import row_at, signals_of
@@ -59,6 +62,7 @@ class TierBreakout(bt.Strategy):  # type: ignore[misc]  # backtrader has no stub
         )
         self._rules = rules_of(self.parameters)
         self._signals = signals_of(feed.panel, feed.features, self.parameters)
+        self._quick_signals = frozen(self._signals)
         self._days: list[float] = backtrader_days(feed.panel).tolist()
         self._state: State = first_state()
         self._filled = False
@@ -97,6 +101,20 @@ class TierBreakout(bt.Strategy):  # type: ignore[misc]  # backtrader has no stub
             self._leave(REASONS[decision.reason])
         elif decision.action == MOVE_STOP:
             self._move_stop(decision.stop)
+
+    def idle_until(self, stop: int) -> int:
+        """Return the first bar to come at which ``next`` may do anything; see `LeanCerebro`."""
+        bar = len(self.data)
+        size = float(self.position.size)
+        if self._filled or (not size and self._entry_order is not None):
+            return bar
+        if not size:
+            return quiet_until(self._state, self._quick_signals, bar, stop, self._rules)
+        account = Account(size, bar - self._entry_bar + 1, self._filled)
+        bar, self._state = held_until(
+            self._state, self._quick_signals, bar, stop, account, self._rules
+        )
+        return bar
 
     def _withdraw_resting_entry(self) -> None:
         if self._entry_order is not None and self._entry_order.alive():

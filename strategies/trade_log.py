@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from .broker import PerpetualBroker
+from .lean import PassedBars
 from .ledger import END, Fill, FundingPayment
 
 _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
@@ -96,6 +97,11 @@ class EquityCurve(bt.Analyzer):  # type: ignore[misc]  # backtrader has no stubs
         self.equity.append(self.strategy.broker.getvalue())
         self.position.append(self.strategy.position.size)
 
+    def pass_over(self, passed: PassedBars) -> None:
+        """Record bars that a lean run passed over."""
+        self.equity.extend(passed.equity.tolist())
+        self.position.extend([passed.position] * len(passed.equity))
+
     def stop(self) -> None:
         """Take the closing on paper of what was still open into the last equity; it was held till then."""
         if self.equity:
@@ -127,6 +133,18 @@ class TierTrades(bt.Analyzer):  # type: ignore[misc]  # backtrader has no stubs
             self._bars[len(data) - 1] = _Bar(
                 data.datetime[0], data.open[0], data.high[0], data.low[0], equity
             )
+
+    def pass_over(self, passed: PassedBars) -> None:
+        """Note what will be asked of bars that a lean run passed over: all while held, else the last."""
+        first = passed.start if passed.position else passed.stop - 1
+        lines = self.datas[0].lines
+        columns = [
+            getattr(lines, name).array[first : passed.stop]
+            for name in ("datetime", "open", "high", "low")
+        ]
+        equity = passed.equity[first - passed.start :].tolist()
+        for bar, values in enumerate(zip(*columns, equity, strict=True), start=first):
+            self._bars[bar] = _Bar(*values)
 
     def notify_order(self, order: bt.Order) -> None:
         """Note a fill of a broker that keeps no ledger."""

@@ -22,8 +22,9 @@ from ...datasets.errors import InputError
 from ...datasets.map_features import Float64Array2D, MapFeatures
 from ...datasets.naming import DAY_US
 from ...datasets.panel import BoolArray1D, Float64Array1D, Int64Array1D, Panel
+from ...strategies import bars_of
 from ...strategies.parameters import CostParameters, TierBreakoutParameters
-from ...strategies.replay import bars_of, replay
+from ...strategies.replay import replay
 from ...strategies.slippage import Slippage, SquareRootSlippage
 from ..performance import daily_returns
 from .claims import hours_words

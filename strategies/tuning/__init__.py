@@ -12,6 +12,7 @@ from .honesty import (
 from .market import Market, Run, evaluate
 from .night import Progress, run_night
 from .objective import ObjectiveParameters
+from .openings import openings_of
 from .outcome import find_winner, open_holdout, read_outcome
 from .samplers import PRUNERS, SAMPLERS, check_pruner, check_sampler
 from .space import Dimension, SearchSpace, search_space
@@ -49,6 +50,7 @@ __all__ = [
     "open_holdout",
     "open_storage",
     "open_study",
+    "openings_of",
     "overfitting",
     "plateau",
     "probabilistic_sharpe_ratio",

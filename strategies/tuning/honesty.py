@@ -226,6 +226,8 @@ class Plateau:
         spike. NaN where all trials are alike.
     count : int
         Neighbours looked at.
+    nearest : tuple of int
+        Their trials' numbers, the nearest first.
     """
 
     best: float
@@ -234,6 +236,7 @@ class Plateau:
     distance: float
     height: float
     count: int
+    nearest: tuple[int, ...] = ()
 
 
 def plateau(space: SearchSpace, table: TrialTable, best: int) -> Plateau:
@@ -276,6 +279,7 @@ def plateau(space: SearchSpace, table: TrialTable, best: int) -> Plateau:
         distance=float(distances[nearest[-1]]),
         height=(near - typical) / rise if rise != 0.0 else math.nan,
         count=count,
+        nearest=tuple(int(number) for number in table.number[nearest]),
     )
 
 

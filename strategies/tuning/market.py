@@ -20,9 +20,10 @@ from ...datasets.errors import LakeError
 from ...datasets.instruments import Instrument
 from ...datasets.map_features import MapFeatures
 from ...datasets.panel import Float64Array1D, Panel
+from .._replay_kernel import bars_of
 from ..backtest import _check
 from ..parameters import CostParameters, TierBreakoutParameters
-from ..replay import bars_of, replay_arrays, replay_setup
+from ..replay import replay_arrays, replay_setup
 from ..signals import Ladders, ladders_of, signals_of
 from .folds import Segment
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -184,6 +187,23 @@ class _Tally:
             self.progress.best = float(value)
 
 
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Let processes start that no interruption reaches, not even before their first line is run.
+
+    They inherit the mask; what arrives meanwhile waits for this process.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # begun inside, it would lift the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Crew:
     """Worker processes and the pipes to them."""
 
@@ -238,7 +258,8 @@ class _Crew:
             args=(self._plan, self._session, self._scratch, number, theirs),
             daemon=False,
         )
-        process.start()
+        with _unheard():
+            process.start()
         theirs.close()
         self._pipes[ours] = (number, process)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -32,6 +33,7 @@ from .holdout import buy_and_hold, confirmed_run, figures_of, run_reference
 from .honesty import deflated_sharpe_ratio, overfitting, plateau, walk_forward
 from .market import Evaluate, Market, evaluate
 from .objective import SHARPE, SegmentResult, day_ends, segment_result, sharpe_ratio, values_of
+from .openings import check_unopened, note_opening, openings_of
 from .samplers import violation
 from .storage import quiet
 from .study import Identity, StudyPlan, finished
@@ -101,6 +103,7 @@ def open_holdout(
     identity: Identity,
     opened_at: datetime,
     command: str,
+    session: Mapping[str, Any] | None = None,
     reopen: bool = False,
     evaluate: Evaluate = evaluate,
 ) -> dict[str, Any]:
@@ -119,6 +122,10 @@ def open_holdout(
         The present moment, UTC.
     command : str
         What the user typed, for the record.
+    session : mapping, optional
+        How the last session was run: ``seed``, ``sampler``, ``workers``, ``storage`` (an address without
+        its password; None for the study's own journal) and ``series``, the options by which
+        ``liqtiers backtest`` gets the same bars. For the record alone.
     reopen : bool
         Whether a holdout that was opened for another winner may be opened again.
     evaluate : callable
@@ -136,7 +143,7 @@ def open_holdout(
     LiqtiersError
         If the two engines differ.
     LakeError
-        If the outcome cannot be written.
+        If the opening or the outcome cannot be written.
 
     Notes
     -----
@@ -148,7 +155,8 @@ def open_holdout(
     if winner is None:
         raise InputError(_nothing_won(plan, trials))
     before = read_outcome(folder)
-    check_unopened(before, folder, winner.number, reopen=reopen)
+    past = openings_of(study, before)
+    check_unopened(past, plan.name, winner.number, reopen=reopen)
     if before is not None and before["winner"]["number"] == winner.number:
         return before
     tuning = Market(
@@ -162,9 +170,8 @@ def open_holdout(
     others = _siblings(folder, series)
     tried = evaluations_made(trials) + sum(o["search"]["evaluations"] for o in others)
     search = _search(plan, study, tuning, winner, trials, tried=tried, evaluate=evaluate)
-    past = [] if before is None else before["openings"]
     opening = {"at": opened_at.isoformat(), "winner": winner.number, "trials": len(trials)}
-    openings = [*past, opening]
+    openings = note_opening(study, past, opening)
     count = len(openings) + sum(len(o["openings"]) for o in others)
     holdout, trades = _holdout(plan, market, winner, evaluate=evaluate)
     table = trial_table(trials)
@@ -181,6 +188,7 @@ def open_holdout(
         "schema": SCHEMA_VERSION,
         "study": plan.name,
         "command": command,
+        "session": dict(session or {}),
         "identity": identity,
         "openings": openings,
         "openings_of_series": count,
@@ -191,6 +199,7 @@ def open_holdout(
             "map": winner.map_name,
             "parameters": parameter_rows(winner.parameters),
         },
+        "space": [asdict(d) for d in (*plan.space.outer, *plan.space.inner)],
         "costs": parameter_rows(market.costs),
         "objective": asdict(plan.objective),
         "folds": _folds_told(plan, market),
@@ -207,19 +216,6 @@ def open_holdout(
     outcome = {name: _plain(value) for name, value in outcome.items()}
     _write_outcome(folder, outcome, trades, trials)
     return outcome
-
-
-def check_unopened(
-    before: Mapping[str, Any] | None, folder: Path, winner: int, *, reopen: bool
-) -> None:
-    """Raise an InputError if the holdout was opened for another winner, unless that is wanted."""
-    if before is None or reopen or before["winner"]["number"] == winner:
-        return
-    raise InputError(
-        f"the holdout of {folder.name} was opened on {before['openings'][-1]['at']} for trial "
-        f"{before['winner']['number']}, and trial {winner} is now the best: tuning went on after the "
-        "answer was seen. Begin a study of another name, or add --reopen, which the record will show"
-    )
 
 
 def read_outcome(folder: Path) -> dict[str, Any] | None:
@@ -286,7 +282,8 @@ def _search(
     daily = np.concatenate([r.daily for r in results])
     days = np.diff(block_edges(len(daily)))
     ratio = sharpe_ratio(daily)
-    spread = float(np.std(_daily_ratios(table, days), ddof=1)) if len(table) > 1 else 0.0
+    # Of one completed trial among many it is not known how far trials lie apart.
+    spread = float(np.std(_daily_ratios(table, days), ddof=1)) if len(table) > 1 else math.nan
     deflated = deflated_sharpe_ratio(
         ratio / math.sqrt(365),
         observations=len(daily),
@@ -353,11 +350,14 @@ def _importance(plan: StudyPlan, study: optuna.Study) -> dict[str, float]:
     whole = [t for t in finished(study) if t.state == TrialState.COMPLETE]
     if len(whole) < 20 or len({t.values[0] for t in whole}) < 2:
         return {}
-    with quiet():
+    with quiet(), warnings.catch_warnings():
+        # It warns that a target is taken for better the lower it is; of two goals the first, a return, is
+        # better the higher it is.
+        warnings.filterwarnings("ignore", message="PedAnova", category=UserWarning)
         found = optuna.importance.get_param_importances(
             study,
             evaluator=optuna.importance.PedAnovaImportanceEvaluator(),
-            target=(lambda t: t.values[0]) if len(plan.directions) > 1 else None,
+            target=(lambda t: -t.values[0]) if len(plan.directions) > 1 else None,
         )
     return {name: float(share) for name, share in found.items()}
 
@@ -415,7 +415,9 @@ def trials_frame(trials: Sequence[FrozenTrial]) -> pa.Table:
         }
         for t in trials
     ]
-    return pa.Table.from_pylist(rows)
+    # Not the names of the first alone: a trial that failed lacks the inner grid's.
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.table({name: [row.get(name) for row in rows] for name in names})
 
 
 def _write_outcome(

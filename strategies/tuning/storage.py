@@ -11,19 +11,25 @@ Any address of a database that Optuna knows (``sqlite:///…``, ``postgresql+psy
 from __future__ import annotations
 
 import os
+import time
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import optuna
+import sqlalchemy.exc
 from filelock import FileLock
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from ...datasets.errors import InputError, LakeError
 
-JOURNAL_FILE = "journal.log"
+JOURNAL_FILE: Final = "journal.log"
+"""Of a study that has no database, in its folder."""
+_MOST_TRIES: Final = 10
+_TRY_AGAIN_SECONDS: Final = 0.2
 
 
 class WholeLines(JournalFileBackend):
@@ -91,7 +97,7 @@ def open_storage(address: str) -> optuna.storages.BaseStorage:
     Raises
     ------
     InputError
-        If a database's address is none, or its driver is not installed.
+        If an address is not a database's, or its driver is not installed.
     LakeError
         If the storage cannot be opened.
     """
@@ -102,19 +108,54 @@ def open_storage(address: str) -> optuna.storages.BaseStorage:
             return optuna.storages.JournalStorage(WholeLines(path))
         except (OSError, ValueError) as error:
             raise LakeError(f"cannot open the study's journal {path}: {error}") from error
+    told = without_password(address)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return optuna.storages.get_storage(address)
-    except ImportError as error:
+        return _database(address)
+    except ImportError:
         raise InputError(
-            f"the storage {without_password(address)} needs a driver: {error}"
-        ) from error
+            f"the storage {told} needs a driver that is not installed. For PostgreSQL: "
+            "pip install 'liqtiers[postgres]', and write postgresql+psycopg://USER@HOST/DATABASE"
+        ) from None
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        raise InputError(
+            f"the storage {told} is no address of a database that is known here: write "
+            "postgresql+psycopg://USER@HOST/DATABASE or sqlite:///FILE"
+        ) from None
     except Exception as error:  # noqa: BLE001  # a driver may raise anything
         # SQLAlchemy's own errors repeat the address with the password.
         raise LakeError(
-            f"cannot open the storage {without_password(address)}: {type(error).__name__}"
+            f"cannot open the storage {told}: {type(error).__name__}. Does the server run, do user, "
+            "password and database exist, and can this machine reach it?"
         ) from None
+
+
+def _database(address: str) -> optuna.storages.BaseStorage:
+    """Open a database; its tables are made where they are missing.
+
+    Machines that begin at one moment make the same tables; all but one of them fail, and find them there
+    when they look again.
+    """
+    for _ in range(_MOST_TRIES - 1):
+        try:
+            return _opened(address)
+        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError):
+            time.sleep(_TRY_AGAIN_SECONDS)
+    return _opened(address)
+
+
+def _opened(address: str) -> optuna.storages.BaseStorage:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        storage = optuna.storages.get_storage(address)
+    # Optuna never closes its connections. It has no public way to them.
+    weakref.finalize(storage, storage._backend.engine.dispose)  # type: ignore[attr-defined]
+    return storage
+
+
+def why_storage_failed(error: Exception) -> str:
+    """Return why, without a database's own words, which may hold its address and password."""
+    told = error.strerror if isinstance(error, OSError) else None
+    return told or type(error).__name__
 
 
 def without_password(address: str) -> str:

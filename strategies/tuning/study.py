@@ -29,7 +29,7 @@ from .folds import Folds
 from .market import Market
 from .objective import DIRECTIONS, Direction, ObjectiveParameters
 from .space import SearchSpace
-from .storage import quiet
+from .storage import quiet, why_storage_failed
 
 IDENTITY: Final = "liqtiers"
 """The study's user attribute that holds its identity."""
@@ -124,22 +124,12 @@ def open_study(
     """
     try:
         with quiet():
-            study = optuna.create_study(
-                storage=storage,
-                study_name=plan.name,
-                directions=list(plan.directions),
-                load_if_exists=True,
-            )
-            found = study.user_attrs.get(IDENTITY)
-            if found is None:
-                if study.get_trials(deepcopy=False):
-                    raise InputError(
-                        f"the study {plan.name!r} is not one of liqtiers: use another name"
-                    )
-                study.set_user_attr(IDENTITY, identity)
-                found = study.user_attrs[IDENTITY]
+            study = _found_or_made(storage, plan)
+            found = _identity_in(study) or _begun(study, identity)
     except (OSError, optuna.exceptions.OptunaError) as error:
-        raise LakeError(f"cannot open the study {plan.name!r}: {error}") from error
+        raise LakeError(
+            f"cannot open the study {plan.name!r}: {why_storage_failed(error)}"
+        ) from error
     told = differences(found, identity)
     if told:
         raise InputError(
@@ -147,6 +137,37 @@ def open_study(
             f"{f' and {len(told) - 3} more' if len(told) > 3 else ''}. Give this one another name"
         )
     return study
+
+
+def _found_or_made(storage: optuna.storages.BaseStorage, plan: StudyPlan) -> optuna.Study:
+    # To look first writes nothing: a study opens on a full disk, too.
+    try:
+        return optuna.load_study(study_name=plan.name, storage=storage)
+    except KeyError:
+        return optuna.create_study(
+            storage=storage,
+            study_name=plan.name,
+            directions=list(plan.directions),
+            load_if_exists=True,
+        )
+
+
+def _identity_in(study: optuna.Study) -> Identity | None:
+    found: Identity | None = study.user_attrs.get(IDENTITY)
+    return found
+
+
+def _begun(study: optuna.Study, identity: Identity) -> Identity:
+    if study.get_trials(deepcopy=False):
+        # Another machine may have begun it since; its identity stands there before its first trial.
+        found = _identity_in(study)
+        if found is None:
+            raise InputError(
+                f"the study {study.study_name!r} is not one of liqtiers: use another name"
+            )
+        return found
+    study.set_user_attr(IDENTITY, identity)
+    return _identity_in(study) or identity
 
 
 def differences(begun: Mapping[str, Mapping[str, str]], now: Identity) -> list[str]:
@@ -163,8 +184,25 @@ def differences(begun: Mapping[str, Mapping[str, str]], now: Identity) -> list[s
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the finished trials in the order of their numbers."""
-    return [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+    """Return the finished trials in the order of their numbers.
+
+    Raises
+    ------
+    LakeError
+        If they cannot be read.
+    """
+    try:
+        return [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+    except (OSError, optuna.exceptions.StorageInternalError) as error:
+        raise cannot_read(study, error) from error
+
+
+def cannot_read(study: optuna.Study, error: Exception) -> LakeError:
+    """Return what to raise when a study's storage does not answer."""
+    return LakeError(
+        f"cannot read the study {study.study_name!r}: {why_storage_failed(error)}. What is finished is "
+        "safe; run the same command to go on"
+    )
 
 
 class TrialFeed:

@@ -113,12 +113,21 @@ def _reservations(
     openings: int, deflated: float, overfit: Overfitting, near: Plateau
 ) -> tuple[str, ...]:
     told = []
-    if not deflated >= SURE:
+    if math.isnan(deflated):
+        told.append(
+            "Whether the tuning score is more than the luck of so many trials cannot be said: the "
+            "deflated Sharpe ratio is not known."
+        )
+    elif deflated < SURE:
         told.append(
             "The tuning score is no better than the best of so many worthless trials may be: the "
             f"deflated Sharpe ratio is {deflated:.2f}, {SURE:g} would be sure."
         )
-    if not overfit.probability < _COIN:
+    if math.isnan(overfit.probability):
+        told.append(
+            "Whether choosing the best overfits cannot be said: fewer than 2 trials were completed."
+        )
+    elif overfit.probability >= _COIN:
         told.append(
             "Choosing the best on one half of the days did no better than picking at random on the "
             f"other half: the probability of overfitting is {overfit.probability:.0%}."

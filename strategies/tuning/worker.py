@@ -23,8 +23,8 @@ from ...datasets.errors import InputError, LakeError, LiqtiersError
 from .market import Evaluate, Market, evaluate, kept_market
 from .objective import SHARPE, SegmentResult, day_ends, segment_result, values_of
 from .samplers import Suggester, Suggestion, pruner_report
-from .storage import open_storage, quiet
-from .study import StudyPlan, TrialFeed
+from .storage import open_storage, quiet, why_storage_failed
+from .study import StudyPlan, TrialFeed, cannot_read
 from .trials import Evaluation, finished_trial
 
 _FAILURES_AT_THE_START: Final = 10
@@ -246,16 +246,7 @@ def _known(study: optuna.Study, feed: TrialFeed) -> list[optuna.trial.FrozenTria
     try:
         return feed.look()
     except (OSError, optuna.exceptions.StorageInternalError) as error:
-        raise LakeError(
-            f"cannot read the study {study.study_name!r}: {_why(error)}. What is finished is safe; run "
-            "the same command to go on"
-        ) from error
-
-
-def _why(error: Exception) -> str:
-    # A database's own words may hold its address and password.
-    told = error.strerror if isinstance(error, OSError) else None
-    return told or type(error).__name__
+        raise cannot_read(study, error) from error
 
 
 def _write(study: optuna.Study, trial: optuna.trial.FrozenTrial, *, done: int) -> None:
@@ -263,8 +254,8 @@ def _write(study: optuna.Study, trial: optuna.trial.FrozenTrial, *, done: int) -
         study.add_trial(trial)
     except (OSError, optuna.exceptions.StorageInternalError) as error:
         raise LakeError(
-            f"cannot write a trial of the study {study.study_name!r}: {_why(error)}. The {done:,} before it "
-            "are safe; make room, and run the same command to go on"
+            f"cannot write a trial of the study {study.study_name!r}: {why_storage_failed(error)}. The "
+            f"{done:,} before it are safe; make room, and run the same command to go on"
         ) from error
 
 

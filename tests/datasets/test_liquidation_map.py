@@ -202,6 +202,24 @@ def test_liquidations_go_by_the_mark_price() -> None:
     assert by_mark.features.predicted_short_liquidations.sum() < by_trades
 
 
+def test_a_leverage_is_held_in_a_size_that_the_venue_grants() -> None:
+    """100,000 at Binance's SOL is granted 50x alone: 75x and 100x are held smaller, and end nearer.
+
+    By hand, from the table in force by 2024-10-31: up to 20,000 0.5 % at 100x, up to 100,000 0.65 % less
+    30 at 75x, from there 1 % less 380 at 50x. A short ends at (1 + 1/L + amount/value) / (1 + rate).
+    """
+    instrument = instrument_for("binance", "SOLUSDT", at="2024-11-01")
+    parameters = MapParameters(leverages=(50.0, 75.0, 100.0, 125.0), mix=(0.1,) * 4)
+    short, long = np.exp(leverage_offsets(parameters, instrument, price=150.0))
+    assert short[0] == pytest.approx((1.02 + 380 / 1e5) / 1.01)
+    # Worth just under 100,000 when it is opened, a short is worth more than that when it ends.
+    assert short[1] == pytest.approx((1.0 + 1 / 75 + 380 / 1e5) / 1.01)
+    assert short[2] == pytest.approx(1.01 / 1.005, rel=1e-5)
+    assert short[3] == short[2]
+    assert long[1] == pytest.approx((1.0 - 1 / 75 - 30 / 1e5) / (1 - 0.0065))
+    assert long[2] == pytest.approx(0.99 / 0.995)
+
+
 OTHER = {
     "bin_width": 0.002,
     "leverages": (4.0, 6.0, 12.0, 20.0, 25.0, 50.0, 75.0, 85.0, 90.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from liqtiers.reports.tuning_report import write_tuning_report
 from made_up_evidence import BARE, FULL, write_made_up_evidence
 from made_up_runs import write_made_up_run
+from made_up_studies import write_made_up_study
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
@@ -36,6 +39,37 @@ def evidence_of_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def evidence_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a study of two markets, of which one lacks much; not to be changed."""
     return write_made_up_evidence(tmp_path_factory.mktemp("evidence"), FULL, BARE).page
+
+
+@pytest.fixture(scope="session")
+def made_study(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A function that returns the folder of a made-up study, written once; not to be changed."""
+    known: dict[tuple[tuple[str, object], ...], Path] = {}
+
+    def make(**options: object) -> Path:
+        key = tuple(sorted(options.items()))
+        if key not in known:
+            home = tmp_path_factory.mktemp("home")
+            known[key] = write_made_up_study(home, **options)  # type: ignore[arg-type]  # any of its options
+        return known[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def night_page(made_study: Callable[..., Path]) -> Path:
+    """The page of an ordinary study, beside its record; not to be changed."""
+    return write_tuning_report(made_study())
+
+
+@pytest.fixture
+def make_study(made_study: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """A function that returns a copy of a made-up study that the test may change."""
+
+    def make(**options: object) -> Path:
+        return shutil.copytree(made_study(**options), tmp_path / "studies" / "night")
+
+    return make
 
 
 @dataclass

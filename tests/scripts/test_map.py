@@ -105,6 +105,23 @@ def test_imported_map_takes_our_maps_place(
     assert shown.splitlines()[-1].endswith(name)
 
 
+def test_two_maps_are_held_against_each_other(
+    market: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The vendor's map beside ours: over the bars that both know, on terminal and page alike."""
+    capsys.readouterr()
+    assert draw("--at", "2024-01-11T06:00", "--compare", "hyperliquid:BTC") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Beside the map from hyperliquid top traders" in shown
+    page = (market / "maps" / "binance-BTCUSDT-1h-20240111T0600.html").read_text(encoding="utf-8")
+    sentence = "By price bin at this moment the two maps rank alike at "
+    assert sentence in shown
+    assert sentence in page
+    # Levels known from 23:00 on, bars closing at 23:00 to 06:00.
+    assert 'id="comparison"' in page
+    assert "<td>8</td>" in page
+
+
 def test_later_bars_change_nothing(market: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A map of the past is the same in a lake that has been cut off there."""
     capsys.readouterr()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import shlex
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import tuning_worlds
 
+from liqtiers.datasets.errors import LakeError
 from liqtiers.datasets.map_features import MapFeatures
 from liqtiers.datasets.panel import Panel
 from liqtiers.scripts import tune
@@ -63,16 +65,36 @@ def test_an_evening_and_a_morning(lake: Path, capsys: pytest.CaptureFixture[str]
     assert outcome["search"]["trials"] == 4
     assert outcome["verdict"]["sentence"] in out
     assert f"outcome: {lake / 'studies' / 'small' / 'outcome.json'}" in out
+    page = lake / "studies" / "small" / "report.html"
+    assert f"report:  {page}\n" in out
+    assert html.escape(outcome["verdict"]["sentence"]) in page.read_text()
     (again,) = [line for line in out.splitlines() if line.startswith("again:")]
     words = shlex.split(again.removeprefix("again:"))
     assert words[:2] == ["liqtiers", "backtest"]
     values = dict(zip(words[2::2], words[3::2], strict=True))
     assert values["--venue"] == "own"
+    assert outcome["session"]["seed"] == 1
+    assert words[2:].count("--no-calibrate") == 0
     parameters = {row["name"]: row["value"] for row in outcome["winner"]["parameters"]}
     assert values["--side"] == "both"
     assert float(values.get("--stop-atr", "2")) == parameters["stop_atr"]
     assert tuned("--trials", "4") == 0
     assert told(capsys) == out
+
+
+def test_the_verdict_outlives_a_page_that_cannot_be_written(
+    lake: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk is full the answer is told all the same, and the failure after it."""
+
+    def full(_: Path) -> Path:
+        raise LakeError("cannot write report.html: No space left on device")
+
+    monkeypatch.setattr(tune, "write_tuning_report", full)
+    assert tuned("--trials", "2") == 1
+    printed = capsys.readouterr()
+    assert " days that tuning never saw " in printed.out
+    assert printed.err.endswith("cannot write report.html: No space left on device\n")
 
 
 def test_keeping_the_holdout_closed(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 import pytest
+import real_cases
 import replay_cases as cases
 import test_tier_breakout as tables
 from candles import INSTRUMENT, features_of, panel_of
@@ -20,9 +20,6 @@ from hypothesis import strategies as st
 
 from liqtiers.datasets.brackets import Brackets
 from liqtiers.datasets.errors import InputError
-from liqtiers.datasets.instruments import instrument_for
-from liqtiers.datasets.liquidation_map import build_map
-from liqtiers.datasets.panel import Panel, panel_from_frame
 from liqtiers.strategies import (
     CostParameters,
     TierBreakoutParameters,
@@ -313,48 +310,11 @@ def test_bars_that_are_not_there_are_refused() -> None:
         replay(panel.slice(0, 0), features.slice(0, 0), instrument=INSTRUMENT)
 
 
-def real_panel(real_data: Path, bars: int) -> Panel:
-    """Return five-minute bars up to the middle of February 2026 with open interest and funding."""
-    frame = pd.read_parquet(real_data / "bars" / "BTCUSDT_um_5m.parquet").set_index("date")
-    frame = frame[["open", "high", "low", "close", "volume"]].iloc[-bars:]
-    if frame.index.tz is None:
-        frame.index = frame.index.tz_localize("UTC")
-    closes = frame.index + pd.Timedelta("5min")
-    held = pd.read_csv(real_data / "open_interest" / "BTC_binance_5m.csv")
-    held.index = pd.to_datetime(held["t"], unit="ms", utc=True)
-    frame["oi_base"] = held["oi"].reindex(frame.index).to_numpy()
-    rates = pd.read_parquet(real_data / "funding" / "BTCUSDT_binance.parquet").set_index("date")
-    rate = rates["rate"]
-    if rate.index.tz is None:
-        rate.index = rate.index.tz_localize("UTC")
-    rate.index = rate.index.floor("5min")
-    frame["funding_settled"] = rate.reindex(closes).fillna(0.0).to_numpy()
-    frame["funding_rate"] = rate.reindex(closes, method="ffill").to_numpy()
-    return panel_from_frame(frame, timeframe="5m")
-
-
-def test_on_real_bars_every_trade_is_backtraders(real_data: Path) -> None:
-    """Three thousand bars of bitcoin, its own map and brackets, three ways of trading."""
-    panel = real_panel(real_data, 3_000)
-    instrument = instrument_for("binance", "BTCUSDT")
-    features = build_map(panel, instrument).features
-    busy = TierBreakoutParameters(side="both", min_imbalance=0.5, min_fuel=0.01, min_thrust=0.3)
-    trades = 0
-    for parameters in (
-        busy,
-        replace(busy, entry="stop", target="next", trail_atr=2.0),
-        replace(busy, max_leverage=50.0, risk_fraction=0.05, stop_atr=20.0, max_hold=1_000),
-    ):
-        found = cases.compare(
-            cases.World(
-                panel=panel,
-                features=features,
-                instrument=instrument,
-                parameters=parameters,
-                costs=CostParameters(),
-                cash=100_000.0,
-            )
-        )
-        assert found.differences == []
-        trades += found.trades
-    assert trades > 30
+@pytest.mark.parametrize(("timeframe", "bars"), [("5m", 3_000), ("1h", 3_000)])
+def test_on_real_bars_every_trade_is_backtraders(
+    real_data: Path, timeframe: str, bars: int
+) -> None:
+    """Bitcoin's last bars, their own map and brackets, three ways of trading."""
+    found = [cases.compare(w) for w in real_cases.real_worlds(real_data, timeframe, bars=bars)]
+    assert [comparison.differences for comparison in found] == [[], [], []]
+    assert sum(comparison.trades for comparison in found) > 30

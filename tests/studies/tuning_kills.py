@@ -2,7 +2,8 @@
 
 Each round starts or resumes the same study with two workers, waits for a random time, and kills a worker or
 the parent with SIGKILL. After each round the journal is read by Optuna's own backend, numbers must run
-from 0 without a hole, and every trial seen before must still be there, unchanged. Needs Linux's /proc.
+from 0 without a hole, every trial seen before must still be there, unchanged, and none may stand there under
+two numbers: settings are drawn at random, so that two equal ones are one trial. Needs Linux's /proc.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def wait_for_lines(folder: Path, lines: int, process: subprocess.Popen[str]) -> 
     """Wait until the journal has so many lines."""
     began = time.monotonic()
     while lines_in(folder) < lines:
-        if process.poll() is not None or time.monotonic() - began > 120.0:
+        if process.poll() is not None or time.monotonic() - began > 600.0:
             raise SystemExit(f"the study does not get on: {process.communicate()[1]}")
         time.sleep(0.01)
 
@@ -83,7 +84,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     options = parser.parse_args()
     chance = random.Random(options.seed)
-    lost = holes = orphans = 0
+    lost = twice = holes = orphans = 0
     before: dict[int, object] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -101,6 +102,7 @@ def main() -> None:
             orphans += not gone(crew)
             now = trials_in(folder)
             lost += sum(now.get(number) != trial for number, trial in before.items())
+            twice += len(now) - len({repr(trial) for trial in now.values()})
             holes += sorted(now) != list(range(len(now)))
             before = now
             print(
@@ -120,6 +122,7 @@ def main() -> None:
         "trials": reached,
         "goal": goal,
         "lost_or_changed": lost,
+        "counted_twice": twice,
         "holes": holes,
         "orphans": orphans,
         "resumed": last.returncode == 0 and reached == goal,

@@ -4,12 +4,23 @@ Each study simulates a market of leveraged traders, rebuilds its map, tunes over
 holdout. In worlds without impact liquidations move nothing, so that the map cannot help and the verdict
 must claim evidence no more often than the stated rate. In worlds with impact forced orders move price.
 Studies are independent: each has a seed and a workspace of its own.
+
+With ``--free`` nothing is paid but what should keep a worthless rule worthless. The simulated price moves
+in steps and jumps over a stop, which the engines fill at its own price: a gift of 0.58 steps a fill, that a
+half spread of this size takes back. Without any cost 8 of 63 studies without impact claimed evidence, at a
+mean yearly Sharpe ratio of 2.0 (standard error 0.6) in the holdout, on 26 November 2026.
+
+References
+----------
+The 0.5826: M. Broadie, P. Glasserman, S. Kou, "A continuity correction for discrete barrier options",
+Mathematical Finance 7(4), 1997, https://doi.org/10.1111/1467-9965.00035.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 import time
@@ -17,7 +28,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from scipy import stats
 
@@ -30,7 +41,12 @@ from liqtiers.datasets.instruments import instrument_for
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.liquidation_map import build_map
 from liqtiers.datasets.panel_query import load_panel
-from liqtiers.datasets.sources.simulator import simulate, worlds, write_to_lake
+from liqtiers.datasets.sources.simulator import (
+    SimulatorParameters,
+    simulate,
+    worlds,
+    write_to_lake,
+)
 from liqtiers.strategies.parameters import CostParameters
 from liqtiers.strategies.tuning import (
     Market,
@@ -49,7 +65,14 @@ from liqtiers.strategies.tuning import (
 )
 from liqtiers.strategies.tuning.verdict import ERROR_RATE, EVIDENCE
 
+_OVERSHOOT_STEPS: Final = 0.5826
 OPENED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def overshoot_bps(world: SimulatorParameters) -> float:
+    """Return by how much the simulated price jumps over a level on average, basis points."""
+    step = world.bar_volatility / math.sqrt(world.sub_steps)
+    return 1e4 * _OVERSHOOT_STEPS * step
 
 
 def simulated(world: str, *, days: int, seed: int, impact: float | None, fees: bool) -> Market:
@@ -62,7 +85,12 @@ def simulated(world: str, *, days: int, seed: int, impact: float | None, fees: b
         write_to_lake(simulate(chosen), lake, venue="simulated", symbol="SIMUSDT")
         panel = load_panel(lake, venue="simulated", symbol="SIMUSDT", timeframe="5m")
     instrument = instrument_for("simulated", "SIMUSDT")
-    free = CostParameters(taker_fee=0.0, maker_fee=0.0, spread_bps=0.0, impact_coefficient=0.0)
+    free = CostParameters(
+        taker_fee=0.0,
+        maker_fee=0.0,
+        spread_bps=2.0 * overshoot_bps(chosen),
+        impact_coefficient=0.0,
+    )
     return Market(
         panel=panel,
         maps={"default": build_map(panel, instrument).features},
@@ -136,7 +164,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--world", default="matching", choices=sorted(worlds()))
     parser.add_argument("--impact", type=float, help="instead of the world's own")
-    parser.add_argument("--free", action="store_true", help="trade without any cost")
+    parser.add_argument("--free", action="store_true", help="trade almost without costs")
     parser.add_argument("--sampler", default="tpe")
     options = parser.parse_args()
     began, results = time.monotonic(), []

@@ -357,6 +357,17 @@ def _spawned(pid: int) -> bool:
     return "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
 
 
+def unheard(pid: int) -> set[int]:
+    """Return the signals that do not reach a process before it asks for them."""
+    (line,) = [
+        line
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("SigBlk:")
+    ]
+    mask = int(line.split()[1], 16)
+    return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+
 def kept(folder: Path) -> dict[int, dict[str, object]]:
     with quiet():
         study = optuna.load_study(
@@ -368,11 +379,14 @@ def kept(folder: Path) -> dict[int, dict[str, object]]:
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc to find workers in")
 def test_killed_worker_and_killed_parent(tmp_path: Path) -> None:
     """A worker that is killed is replaced and the goal reached to the trial; a killed parent leaves no
-    process behind, and the same command goes on. No finished trial is lost or counted twice.
+    process behind, and the same command goes on. No finished trial is lost or counted twice. A terminal's
+    interruption is the parent's alone.
     """
     process = start(tmp_path, trials=400, workers=2)
     wait_for_lines(tmp_path, 20, process)
     workers = children(process.pid)
+    assert all({signal.SIGINT, signal.SIGTERM} <= unheard(pid) for pid in workers)
+    assert not unheard(process.pid)
     os.kill(workers[0], signal.SIGKILL)
     reached = whole_lines(tmp_path)
     wait_for_lines(tmp_path, reached + 30, process)

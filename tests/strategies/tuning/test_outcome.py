@@ -32,6 +32,7 @@ from liqtiers.strategies.tuning import (
 )
 from liqtiers.strategies.tuning.holdout import buy_and_hold, p_value
 from liqtiers.strategies.tuning.market import warm_up_bars
+from liqtiers.strategies.tuning.outcome import _importance, trials_frame
 
 OPENED = datetime(2026, 5, 1, 7, 0, tzinfo=UTC)
 
@@ -134,6 +135,27 @@ def test_another_winner_is_refused_or_recorded(tmp_path: Path, market: Market) -
     assert any("opened 2 times" in told for told in again["verdict"]["reservations"])
 
 
+def test_another_folder_knows_of_the_opening(tmp_path: Path, market: Market) -> None:
+    """A holdout that one machine opened is open for all that share the storage: another folder may look at
+    the same winner, which is no further opening, and at no other one.
+    """
+    homes = [tmp_path / name / "studies" / "small" for name in ("one", "two")]
+    study, _, plan, _ = run_small(tmp_path / "shared", trials=2, market=market)
+    first = opened(homes[0], study, plan, market, evaluate=agreeing)
+    later = datetime(2026, 5, 2, tzinfo=UTC)
+    same = opened(homes[1], study, plan, market, evaluate=agreeing, opened_at=later)
+    assert same["openings"] == first["openings"]
+    assert same["verdict"] == first["verdict"]
+    (homes[1] / "outcome.json").unlink()
+    run_small(tmp_path / "shared", trials=30, market=market)
+    with pytest.raises(InputError, match=r"small was opened on 2026-05-01T07.*tuning went on"):
+        opened(homes[1], study, plan, market, evaluate=agreeing, opened_at=later)
+    again = opened(homes[1], study, plan, market, evaluate=agreeing, opened_at=later, reopen=True)
+    assert again["openings_of_series"] == 2
+    (homes[0] / "outcome.json").unlink()
+    assert opened(homes[0], study, plan, market, evaluate=agreeing)["openings"] == again["openings"]
+
+
 def agreeing(
     market: Market, parameters: TierBreakoutParameters, map_name: str, segment: Segment
 ) -> Run:
@@ -156,6 +178,55 @@ def test_looks_and_trials_of_other_studies_of_the_series_count(
     assert outcome["openings_of_series"] == 2
     assert outcome["search"]["evaluations"] == 4
     assert outcome["search"]["evaluations_of_series"] == 7
+
+
+def test_importance_of_two_goals_is_that_of_their_return(market: Market) -> None:
+    """With two goals a parameter matters by how it sets the highest returns apart, as it does where that
+    return is the only goal.
+    """
+    two = small_plan(market, objective=ObjectiveParameters(min_trades=4, goal="return-drawdown"))
+    one = small_plan(market)
+    rng = np.random.default_rng(5)
+    studies = [optuna.create_study(directions=list(plan.directions)) for plan in (one, two)]
+    names = one.space.all_distributions()
+    for _ in range(60):
+        found = {
+            "stop_atr": rng.uniform(0.5, 6.0),
+            "min_fuel": rng.uniform(0.01, 5.0),
+            "patience": 36,
+        }
+        # High returns hang on the stop, low ones on the fuel.
+        growth = max(found["stop_atr"] - 5.0, 0.0) - max(found["min_fuel"] - 4.0, 0.0)
+        for study, values in zip(studies, ([growth], [growth, 0.1]), strict=True):
+            study.add_trial(
+                optuna.trial.create_trial(values=values, params=found, distributions=names)
+            )
+    shares = [_importance(p, s) for p, s in zip((one, two), studies, strict=True)]
+    assert shares[0] == pytest.approx(shares[1])
+    assert shares[1]["stop_atr"] > shares[1]["min_fuel"]
+
+
+def test_a_trial_that_failed_first_hides_no_column() -> None:
+    """The table of trials has every parameter, also those that its first row lacks."""
+    stop = optuna.distributions.FloatDistribution(0.5, 6.0)
+    trials = [
+        optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL),
+        optuna.trial.create_trial(
+            value=1.0, params={"stop_atr": 2.5}, distributions={"stop_atr": stop}
+        ),
+    ]
+    assert trials_frame(trials)["stop_atr"].to_pylist() == [None, 2.5]
+
+
+def test_one_trial_among_many_has_no_deflated_ratio(tmp_path: Path, market: Market) -> None:
+    """Where all but one were stopped early it is not known how far trials lie apart: nothing is claimed."""
+    folder = tmp_path / "studies" / "small"
+    study, _, plan, _ = run_small(folder, trials=1, market=market)
+    study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.PRUNED))
+    outcome = opened(folder, study, plan, market, evaluate=agreeing)
+    assert outcome["search"]["deflated_sharpe_ratio"] is None
+    assert any("ratio is not known" in told for told in outcome["verdict"]["reservations"])
+    assert "nan" not in json.dumps(outcome["verdict"])
 
 
 def off_by_a_little(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from liqtiers.datasets.errors import InputError, LakeError
 from liqtiers.strategies.tuning import open_storage
@@ -113,16 +114,55 @@ def test_any_database_address_does(tmp_path: Path) -> None:
         study = optuna.create_study(storage=storage, study_name="one")
     add(study, 1.0)
     assert (tmp_path / "study.db").exists()
-    storage.remove_session()
-    storage._backend.engine.dispose()  # type: ignore[attr-defined]  # of the database behind it
 
 
-def test_passwords_are_not_told() -> None:
-    """An address that does not work is told without its password."""
-    with pytest.raises((InputError, LakeError)) as caught:
-        open_storage("postgresql+nodriver://me:secret@localhost:1/none")
+@pytest.mark.parametrize(
+    ("address", "kind", "told"),
+    [
+        ("postgresql+nodriver://me:secret@host/x", InputError, "is no address of a database"),
+        ("postgresql+psycopg://me:secret@host:port/x", InputError, "is no address of a database"),
+        ("postgresql+psycopg://me:secret@localhost:1/x", LakeError, "Does the server run"),
+    ],
+)
+def test_an_address_that_does_not_work_is_told_without_its_password(
+    address: str, kind: type[Exception], told: str
+) -> None:
+    """What is no address is the user's mistake, a server that does not answer a failure; the message says
+    what to look at and never the password.
+    """
+    with pytest.raises(kind, match=told) as caught:
+        open_storage(address)
     assert "secret" not in str(caught.value)
-    assert "me" in str(caught.value)
+    assert "//me@" in str(caught.value)
+
+
+def test_a_missing_driver_is_told_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without psycopg the message says what to install."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(InputError, match=r"me@host/x needs a driver.*liqtiers\[postgres\]"):
+        open_storage("postgresql+psycopg://me:secret@host/x")
+
+
+def test_tables_that_another_machine_makes_at_this_moment_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of machines that begin at one moment, those that find a table half made look again; what does not
+    get better is told.
+    """
+    plain, failures = optuna.storages.get_storage, [IntegrityError, ProgrammingError]
+
+    def get_storage(address: str) -> optuna.storages.BaseStorage:
+        if failures:
+            raise failures.pop()("CREATE TABLE studies", {}, Exception("duplicate key"))
+        return plain(address)
+
+    monkeypatch.setattr("optuna.storages.get_storage", get_storage)
+    monkeypatch.setattr("liqtiers.strategies.tuning.storage._TRY_AGAIN_SECONDS", 0.0)
+    address = f"sqlite:///{tmp_path / 'study.db'}"
+    assert open_storage(address).get_all_studies() == []
+    failures += [IntegrityError] * 10
+    with pytest.raises(LakeError, match="cannot open the storage .*IntegrityError"):
+        open_storage(address)
 
 
 def test_a_folder_is_no_journal(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ import optuna
 import pytest
 from tuning_worlds import hourly_panel, small_plan, small_space, tuning_market, whole_market
 
-from liqtiers.datasets.errors import InputError
+from liqtiers.datasets.errors import InputError, LakeError
 from liqtiers.strategies.parameters import CostParameters
 from liqtiers.strategies.tuning import (
     Market,
     ObjectiveParameters,
     StudyPlan,
     check_name,
+    finished,
     identity_of,
     make_folds,
     open_storage,
@@ -110,6 +111,21 @@ def test_a_strangers_study_is_refused(tmp_path: Path, market: Market, plan: Stud
     study.add_trial(optuna.trial.create_trial(value=1.0))
     with pytest.raises(InputError, match="is not one of liqtiers"):
         reopen(tmp_path, plan, tuning_market(market, plan))
+
+
+def test_a_storage_that_does_not_answer_is_told(
+    tmp_path: Path, market: Market, plan: StudyPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that went away in the night is one line that says that nothing is lost."""
+    study = reopen(tmp_path, plan, tuning_market(market, plan))
+
+    def gone(**_: object) -> list[optuna.trial.FrozenTrial]:
+        raise optuna.exceptions.StorageInternalError("psycopg://me:secret@host")
+
+    monkeypatch.setattr(study, "get_trials", gone)
+    with pytest.raises(LakeError, match="cannot read the study 'small'.*is safe") as caught:
+        finished(study)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a b", ".hidden", "x" * 65, "a/b"])

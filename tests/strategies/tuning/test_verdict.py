@@ -74,7 +74,8 @@ def test_few_trades_are_told() -> None:
     ("changed", "told"),
     [
         ({"deflated": 0.6}, "deflated Sharpe ratio is 0.60"),
-        ({"deflated": math.nan}, "deflated Sharpe ratio is nan"),
+        ({"deflated": math.nan}, "cannot be said: the deflated Sharpe ratio is not known"),
+        ({"overfit": math.nan}, "cannot be said: fewer than 2 trials were completed"),
         ({"overfit": 0.7}, "probability of overfitting is 70%"),
         ({"height": 0.1}, "The best settings are a spike"),
         ({"openings": 2}, "opened 2 times"),
