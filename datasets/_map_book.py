@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ._compiled import compiled
+from ._compiled import compiled_in_place
 from .map_features import Float64Array2D
 from .panel import Float64Array1D, Int64Array1D
 
@@ -71,7 +71,6 @@ class Book(NamedTuple):
     turning: np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 
-@compiled
 def empty_book(regions: int, classes: int, bins: int) -> Book:
     """Return a book without positions."""
     nearest = np.empty(2, np.int64)
@@ -88,21 +87,21 @@ def empty_book(regions: int, classes: int, bins: int) -> Book:
     )
 
 
-@compiled
+@compiled_in_place
 def total(book: Book, side: int) -> float:
     """Return the sum of one side, base."""
     everything: float = book.known[LOSING, side] + book.known[WINNING, side] + book.pool[side]
     return everything
 
 
-@compiled
+@compiled_in_place
 def reached_bin(position: float, side: int, grid: Grid) -> int:
     """Return the furthest bin of that side whose middle a price has reached."""
     edge = np.floor(position - 0.5) if side == SHORT else np.ceil(position - 0.5)
     return int(edge) - grid.first_bin
 
 
-@compiled
+@compiled_in_place
 def _region(book: Book, side: int, c: int, position: int) -> int:
     if book.value.shape[0] == 1:
         return LOSING
@@ -110,7 +109,7 @@ def _region(book: Book, side: int, c: int, position: int) -> int:
     return WINNING if (beyond > 0 if side == SHORT else beyond < 0) else LOSING
 
 
-@compiled
+@compiled_in_place
 def sweep(
     book: Book, side: int, reached: int, grid: Grid, by_class: Float64Array2D
 ) -> tuple[float, float]:
@@ -144,7 +143,7 @@ def sweep(
     return quantity, value
 
 
-@compiled
+@compiled_in_place
 def turn(book: Book, side: int, position: float, offsets: Float64Array2D, grid: Grid) -> None:
     """Move positions between winners and losers after the price has moved to a grid position."""
     if book.value.shape[0] == 1:
@@ -175,7 +174,7 @@ def turn(book: Book, side: int, position: float, offsets: Float64Array2D, grid: 
         book.turning[side, c] = turning
 
 
-@compiled
+@compiled_in_place
 def _keep(book: Book, side: int, region: int, kept: float) -> None:
     """Keep a share of one region."""
     book.known[region, side] *= kept
@@ -183,7 +182,8 @@ def _keep(book: Book, side: int, region: int, kept: float) -> None:
     if book.scale[region, side] >= _RESCALE_BELOW and kept > _GONE:
         return
     factor = book.scale[region, side] if kept > _GONE else 0.0
-    book.value[region, side] *= factor
+    for place in range(book.value.shape[2]):
+        book.value[region, side, place] *= factor
     for c in range(book.held.shape[1]):
         for place in range(book.held.shape[2]):
             if book.held[side, c, place] != 0.0 and _region(book, side, c, place) == region:
@@ -193,7 +193,7 @@ def _keep(book: Book, side: int, region: int, kept: float) -> None:
         book.known[region, side] = 0.0
 
 
-@compiled
+@compiled_in_place
 def leave(book: Book, side: int, quantity: float, losers_hazard: float) -> None:
     """Close positions at will: losers at `losers_hazard` times the rate of winners.
 
@@ -221,7 +221,7 @@ def leave(book: Book, side: int, quantity: float, losers_hazard: float) -> None:
         _keep(book, side, WINNING, 1.0 - from_winning / winning)
 
 
-@compiled
+@compiled_in_place
 def shrink(book: Book, side: int, kept: float) -> None:
     """Keep a share of everything on one side."""
     book.pool[side] *= kept
@@ -229,7 +229,7 @@ def shrink(book: Book, side: int, kept: float) -> None:
         _keep(book, side, region, kept)
 
 
-@compiled
+@compiled_in_place
 def enter(
     book: Book,
     side: int,
@@ -294,7 +294,7 @@ def enter(
     book.pool[side] += quantity * (1.0 - placed)
 
 
-@compiled
+@compiled_in_place
 def reweight(book: Book, side: int, factors: Float64Array1D, grid: Grid) -> None:
     """Multiply each class by its factor; the pool takes up the difference and is never negative."""
     everything = total(book, side)

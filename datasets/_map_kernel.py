@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ._compiled import compiled
+from ._compiled import compiled_in_place
 from ._map_book import (
     LONG,
     LOSING,
@@ -93,7 +93,7 @@ class KernelOutput(NamedTuple):
     """One row a bar; the first axis of the paired arrays is the side, shorts first.
 
     `swept_by_class` has a row a period: what was swept as if each class had all of the openings, quote.
-    `by_class`, `marks` and `one` are working memory.
+    `by_class`, `factors`, `seen`, `one` and `marks` are working memory.
     """
 
     sums: np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
@@ -103,11 +103,13 @@ class KernelOutput(NamedTuple):
     snapshots: np.ndarray[tuple[int, int, int], np.dtype[np.float32]]
     swept_by_class: np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
     by_class: Float64Array2D
-    marks: np.ndarray[tuple[int], np.dtype[np.uint8]]
+    factors: Float64Array1D
+    seen: Float64Array2D
     one: Float64Array2D
+    marks: np.ndarray[tuple[int], np.dtype[np.uint8]]
 
 
-@compiled
+@compiled_in_place
 def _enter_over_bar(
     book: Book,
     side: int,
@@ -136,7 +138,7 @@ def _enter_over_bar(
     )
 
 
-@compiled
+@compiled_in_place
 def _enter_over_interval(
     book: Book,
     quantity: float,
@@ -169,7 +171,7 @@ def _enter_over_interval(
         below = min(below, market.sweep_low[bar])
 
 
-@compiled
+@compiled_in_place
 def _start_from_volume(book: Book, oi: float, weight: float) -> None:
     """Make the book sum to the first open interest: `weight` of it where volume says, the rest pooled."""
     for side in range(2):
@@ -183,7 +185,7 @@ def _start_from_volume(book: Book, oi: float, weight: float) -> None:
         book.pool[side] += oi - total(book, side)
 
 
-@compiled
+@compiled_in_place
 def _step_with_open_interest(
     book: Book,
     bar: int,
@@ -213,7 +215,7 @@ def _step_with_open_interest(
     return level + change
 
 
-@compiled
+@compiled_in_place
 def _step_with_volume(
     book: Book, bar: int, market: MarketArrays, settings: KernelSettings, row: int
 ) -> None:
@@ -225,10 +227,11 @@ def _step_with_volume(
         _enter_over_bar(book, side, opened, bar, barrier, close, market, settings, row)
 
 
-@compiled
-def _reweight_sides(book: Book, row: int, settings: KernelSettings) -> None:
+@compiled_in_place
+def _reweight_sides(
+    book: Book, row: int, settings: KernelSettings, factors: Float64Array1D
+) -> None:
     """Let a new mix hold for the positions that stand as well as for those to come."""
-    factors = np.empty(settings.mix.shape[2])
     for side in range(2):
         for c in range(len(factors)):
             before = settings.mix[row - 1, side, c]
@@ -236,7 +239,7 @@ def _reweight_sides(book: Book, row: int, settings: KernelSettings) -> None:
         reweight(book, side, factors, settings.grid)
 
 
-@compiled
+@compiled_in_place
 def _combine(book: Book, bin_of_price: int, settings: KernelSettings, seen: Float64Array2D) -> None:
     """Add up winners and losers where they will be measured."""
     measuring = settings.measuring
@@ -253,7 +256,7 @@ def _combine(book: Book, bin_of_price: int, settings: KernelSettings, seen: Floa
             both[place] = losing[place] * losing_scale + winning[place] * winning_scale
 
 
-@compiled
+@compiled_in_place
 def _sweep_both(
     book: Book,
     bar: int,
@@ -281,8 +284,9 @@ def _sweep_both(
     return short_swept, long_swept
 
 
-@compiled
-def _keep_picture(book: Book, picture: np.ndarray, shot: int) -> None:
+@compiled_in_place
+def keep_picture(book: Book, picture: np.ndarray, shot: int) -> None:
+    """Add the whole map to an empty picture, both regions together."""
     for side in range(2):
         for region in range(book.value.shape[0]):
             stored = book.value[region, side]
@@ -316,19 +320,20 @@ def empty_output(
         np.zeros((2, pictures, len(settings.grid.prices)), np.float32),
         np.zeros((2, periods, settings.mix.shape[2])),
         np.zeros((2, settings.mix.shape[2] if periods > 0 else 0)),
-        working_marks(),
+        np.zeros(settings.mix.shape[2]),
+        np.zeros((2, len(settings.grid.prices) if _regions(settings) == 2 else 0)),
         np.ones((1, 2)),
+        working_marks(),
     )
 
 
-@compiled
 def accumulate(
     market: MarketArrays,
     settings: KernelSettings,
     snapshot_bars: Int64Array1D,
     period_of_bar: Int64Array1D,
     output: KernelOutput,
-) -> Book:
+) -> None:
     """Run the map over all bars.
 
     Parameters
@@ -341,17 +346,28 @@ def accumulate(
         The row of `swept_by_class` to which each bar adds; empty to leave it out.
     output : KernelOutput
         Fresh from `empty_output`; filled.
-
-    Returns
-    -------
-    Book
-        The state after the last bar.
     """
-    regions = 1 if settings.losers_hazard == 1.0 else 2
+    regions = _regions(settings)
     apart = regions == 2 or len(settings.in_force_from) > 1 or output.swept_by_class.shape[1] > 0
-    bins = len(settings.grid.prices)
-    book = empty_book(regions, settings.mix.shape[2] if apart else 0, bins)
-    seen = np.zeros((2, bins if regions == 2 else 0))
+    classes = settings.mix.shape[2] if apart else 0
+    book = empty_book(regions, classes, len(settings.grid.prices))
+    _run(book, market, settings, snapshot_bars, period_of_bar, output)
+
+
+def _regions(settings: KernelSettings) -> int:
+    return 1 if settings.losers_hazard == 1.0 else 2
+
+
+@compiled_in_place
+def _run(
+    book: Book,
+    market: MarketArrays,
+    settings: KernelSettings,
+    snapshot_bars: Int64Array1D,
+    period_of_bar: Int64Array1D,
+    output: KernelOutput,
+) -> None:
+    """Run the map over all bars, from an empty book."""
     level = np.nan
     previous = -1
     row = 0
@@ -359,7 +375,7 @@ def accumulate(
     for bar in range(len(market.close)):
         if row + 1 < len(settings.in_force_from) and settings.in_force_from[row + 1] == bar:
             row += 1
-            _reweight_sides(book, row, settings)
+            _reweight_sides(book, row, settings, output.factors)
         period = period_of_bar[bar] if len(period_of_bar) > 0 else -1
         swept = _sweep_both(book, bar, row, market, settings, period, output)
         if np.isnan(level):
@@ -377,27 +393,22 @@ def accumulate(
         for side in range(2):
             output.book[side, bar] = total(book, side)
         if output.sums.shape[1] > 0:
-            _measure_bar(book, bar, market, settings, seen, output)
+            measure_bar(book, bar, market, settings, output)
         if shot < len(snapshot_bars) and snapshot_bars[shot] == bar:
-            _keep_picture(book, output.snapshots, shot)
+            keep_picture(book, output.snapshots, shot)
             shot += 1
-    return book
 
 
-@compiled
-def _measure_bar(
-    book: Book,
-    bar: int,
-    market: MarketArrays,
-    settings: KernelSettings,
-    seen: Float64Array2D,
-    output: KernelOutput,
+@compiled_in_place
+def measure_bar(
+    book: Book, bar: int, market: MarketArrays, settings: KernelSettings, output: KernelOutput
 ) -> None:
+    """Measure the map around one bar's close."""
     price_bin = int(np.floor(market.close[bar])) - settings.grid.first_bin
     measuring = settings.measuring
     if book.value.shape[0] == 1:
         value, scale = book.value[0], book.scale
     else:
-        _combine(book, price_bin, settings, seen)
-        value, scale = seen, output.one
+        _combine(book, price_bin, settings, output.seen)
+        value, scale = output.seen, output.one
     measure(value, scale, 0, price_bin, measuring, output.sums, output.tiers, bar, output.marks)

@@ -13,9 +13,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ._compiled import compiled
-from ._map_book import LONG, SHORT, empty_book, reached_bin, sweep
-from ._map_kernel import KernelSettings, MarketArrays
+from ._compiled import compiled_in_place
+from ._map_book import LONG, SHORT, Book, empty_book, reached_bin, sweep
+from ._map_kernel import (
+    KernelOutput,
+    KernelSettings,
+    MarketArrays,
+    empty_output,
+    keep_picture,
+    measure_bar,
+)
 from .errors import InputError
 from .instruments import Instrument
 from .liquidation_map import (
@@ -29,13 +36,7 @@ from .liquidation_map import (
     picture,
     snapshot_bars,
 )
-from .map_features import (
-    TIER_FIELDS,
-    Float64Array2D,
-    features_from_arrays,
-    measure,
-    working_marks,
-)
+from .map_features import features_from_arrays
 from .naming import HOUR_US
 from .panel import Float64Array1D, Int64Array1D, Panel
 
@@ -97,28 +98,26 @@ def build_imported_map(
             f"{panel.venue} {panel.symbol}: choose other dates"
         )
     kept = snapshot_bars(len(panel), pictures)
-    sums, tiers, predicted, fine = _follow(
-        market_arrays(panel, parameters.bin_width),
-        settings,
-        parameters.tiers_kept,
-        levels,
-        in_use,
-        kept,
-        working_marks(),
+    output = empty_output(
+        len(panel), settings, tiers_kept=parameters.tiers_kept, pictures=len(kept)
     )
-    unknown = np.full(len(panel), np.nan)
+    for unknown in (output.sums, output.predicted, output.book):
+        unknown.fill(np.nan)
+    book = empty_book(1, 0, len(settings.grid.prices))
+    market = market_arrays(panel, parameters.bin_width)
+    _follow(book, market, settings, levels, in_use, kept, output)
     features = features_from_arrays(
         parameters.windows,
-        (sums[SHORT], sums[LONG]),
-        tiers=(tiers[SHORT], tiers[LONG]),
+        (output.sums[SHORT], output.sums[LONG]),
+        tiers=(output.tiers[SHORT], output.tiers[LONG]),
         hourly_quote_volume=hourly_quote_volume(panel),
-        predicted=(predicted[SHORT], predicted[LONG]),
-        book=(unknown, unknown.copy()),
+        predicted=(output.predicted[SHORT], output.predicted[LONG]),
+        book=(output.book[SHORT], output.book[LONG]),
     )
     return LiquidationMap(
         features=features,
-        snapshots=picture(panel, settings, kept, fine=fine),
-        latest=close_up(panel, settings, fine=fine),
+        snapshots=picture(panel, settings, kept, fine=output.snapshots),
+        latest=close_up(panel, settings, fine=output.snapshots),
         parameters=parameters,
         model=models[0],
         notes=(
@@ -154,61 +153,44 @@ def _snapshot_in_use(panel: Panel, known_us: Int64Array1D, *, max_age_us: int) -
     return np.where((newest >= 0) & (age <= max_age_us), newest, -1).astype(np.int64)
 
 
-@compiled
+@compiled_in_place
+def _load(book: Book, levels: Levels, snapshot: int) -> None:
+    """Let the book hold one snapshot, or nothing below 0."""
+    book.value[:] = 0.0
+    if snapshot >= 0:
+        for row in range(levels.start[snapshot], levels.start[snapshot + 1]):
+            book.value[0, levels.side[row], levels.position[row]] += levels.value[row]
+    book.nearest[SHORT] = 0
+    book.nearest[LONG] = book.value.shape[2] - 1
+
+
+@compiled_in_place
 def _follow(
+    book: Book,
     market: MarketArrays,
     settings: KernelSettings,
-    tiers_kept: int,
     levels: Levels,
     in_use: Int64Array1D,
     snapshot_at: Int64Array1D,
-    marks: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, Float64Array2D, np.ndarray]:
-    bars = len(market.close)
-    bins = len(settings.grid.prices)
-    sums = np.full((2, bars, len(settings.measuring.window_bins[0])), np.nan)
-    tiers = np.full((2, bars, tiers_kept, TIER_FIELDS), np.nan, np.float32)
-    predicted = np.full((2, bars), np.nan)
-    fine = np.zeros((2, len(snapshot_at), bins), np.float32)
-    nothing = np.zeros((2, 0))
-    book = empty_book(1, 0, bins)
+    output: KernelOutput,
+) -> None:
+    """Fill all that an imported map has a value for, bar by bar, from an empty book."""
+    grid = settings.grid
     current = -1
-    next_snapshot = 0
-    for bar in range(bars):
+    shot = 0
+    for bar in range(len(market.close)):
         if current >= 0:
-            above = reached_bin(market.sweep_high[bar], SHORT, settings.grid)
-            below = reached_bin(market.sweep_low[bar], LONG, settings.grid)
-            predicted[SHORT, bar] = sweep(book, SHORT, above, settings.grid, nothing)[1]
-            predicted[LONG, bar] = sweep(book, LONG, below, settings.grid, nothing)[1]
+            above = reached_bin(market.sweep_high[bar], SHORT, grid)
+            below = reached_bin(market.sweep_low[bar], LONG, grid)
+            output.predicted[SHORT, bar] = sweep(book, SHORT, above, grid, output.by_class)[1]
+            output.predicted[LONG, bar] = sweep(book, LONG, below, grid, output.by_class)[1]
         if in_use[bar] != current:
             current = in_use[bar]
-            book = empty_book(1, 0, bins)
-            if current >= 0:
-                for row in range(levels.start[current], levels.start[current + 1]):
-                    side = levels.side[row]
-                    position = levels.position[row]
-                    book.value[0, side, position] += levels.value[row]
-                book.nearest[SHORT] = 0
-                book.nearest[LONG] = bins - 1
-                price = market.close[bar]
-                sweep(book, SHORT, reached_bin(price, SHORT, settings.grid), settings.grid, nothing)
-                sweep(book, LONG, reached_bin(price, LONG, settings.grid), settings.grid, nothing)
-        if current >= 0:
-            price_bin = int(np.floor(market.close[bar])) - settings.grid.first_bin
-            measure(
-                book.value[0],
-                book.scale,
-                0,
-                price_bin,
-                settings.measuring,
-                sums,
-                tiers,
-                bar,
-                marks,
-            )
-        if next_snapshot < len(snapshot_at) and snapshot_at[next_snapshot] == bar:
+            _load(book, levels, current)
             for side in range(2):
-                for position in range(bins):
-                    fine[side, next_snapshot, position] = book.value[0, side, position]
-            next_snapshot += 1
-    return sums, tiers, predicted, fine
+                sweep(book, side, reached_bin(market.close[bar], side, grid), grid, output.by_class)
+        if current >= 0:
+            measure_bar(book, bar, market, settings, output)
+        if shot < len(snapshot_at) and snapshot_at[shot] == bar:
+            keep_picture(book, output.snapshots, shot)
+            shot += 1

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ._compiled import compiled, compiled_sum
+from ._compiled import compiled_in_place, compiled_sum
 from .errors import InputError
 from .panel import Float64Array1D, Int64Array1D
 
@@ -213,7 +213,7 @@ class MeasureSettings(NamedTuple):
     bin_width: float
 
 
-@compiled
+@compiled_in_place
 def measure(
     value: Float64Array2D,
     scale: Float64Array2D,
@@ -270,7 +270,7 @@ def _sum_between(value: Float64Array2D, side: int, first: int, last: int) -> flo
     return total
 
 
-@compiled
+@compiled_in_place
 def _sum_steps(value: Float64Array2D, side: int, price_bin: int, first: int, last: int) -> float:
     """Return the sum from `first` to `last` steps away from the price, both included."""
     if last < first:
@@ -280,7 +280,7 @@ def _sum_steps(value: Float64Array2D, side: int, price_bin: int, first: int, las
     return _sum_between(value, side, price_bin - last, price_bin - first)
 
 
-@compiled
+@compiled_in_place
 def _sum_windows(
     value: Float64Array2D,
     side: int,
@@ -308,7 +308,7 @@ def _sum_windows(
     return within
 
 
-@compiled
+@compiled_in_place
 def _find_tiers(
     value: Float64Array2D,
     side: int,
@@ -374,7 +374,7 @@ def _find_tiers(
         step += 1
 
 
-@compiled
+@compiled_in_place
 def _mark_dense(
     value: Float64Array2D,
     side: int,

@@ -5,6 +5,10 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
+import pytest
+from numba.core.errors import NumbaError
+
 import liqtiers.datasets._compiled as module
 
 
@@ -57,3 +61,13 @@ def test_an_edited_helper_in_another_file_is_compiled_anew(tmp_path: Path) -> No
 def test_the_stamp_covers_the_kernels() -> None:
     """A change in any source of the package changes the stamp, so it reads their content."""
     assert len(module.sources_stamp()) == 64
+
+
+def test_a_function_in_place_that_makes_an_array_is_refused() -> None:
+    """Without counted references an array of its own would never be freed: an error, not a leak."""
+
+    def makes_an_array(values: np.ndarray) -> float:
+        return float((values * 2.0)[0])
+
+    with pytest.raises(NumbaError, match="NRT required but not enabled"):
+        module.compiled_in_place(makes_an_array)(np.ones(3))
