@@ -29,13 +29,8 @@ from ._map_book import (
     total,
     turn,
 )
-from .map_features import (
-    TIER_FIELDS,
-    Float64Array2D,
-    MeasureSettings,
-    measure,
-    working_marks,
-)
+from ._map_measure import measure
+from .map_features import TIER_FIELDS, Float64Array2D, MeasureSettings
 from .panel import BoolArray1D, Float64Array1D, Int64Array1D
 
 _LARGEST_TURNOVER: Final = 0.5
@@ -93,7 +88,7 @@ class KernelOutput(NamedTuple):
     """One row a bar; the first axis of the paired arrays is the side, shorts first.
 
     `swept_by_class` has a row a period: what was swept as if each class had all of the openings, quote.
-    `by_class`, `factors`, `seen`, `one` and `marks` are working memory.
+    `by_class`, `factors`, `seen` and `one` are working memory.
     """
 
     sums: np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
@@ -106,7 +101,6 @@ class KernelOutput(NamedTuple):
     factors: Float64Array1D
     seen: Float64Array2D
     one: Float64Array2D
-    marks: np.ndarray[tuple[int], np.dtype[np.uint8]]
 
 
 @compiled_in_place
@@ -323,7 +317,6 @@ def empty_output(
         np.zeros(settings.mix.shape[2]),
         np.zeros((2, len(settings.grid.prices) if _regions(settings) == 2 else 0)),
         np.ones((1, 2)),
-        working_marks(),
     )
 
 
@@ -411,4 +404,4 @@ def measure_bar(
     else:
         _combine(book, price_bin, settings, output.seen)
         value, scale = output.seen, output.one
-    measure(value, scale, 0, price_bin, measuring, output.sums, output.tiers, bar, output.marks)
+    measure(value, scale, 0, price_bin, measuring, output.sums, output.tiers, bar)

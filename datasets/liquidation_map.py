@@ -349,7 +349,7 @@ def kernel_settings(panel: Panel, parameters: MapParameters, offsets: np.ndarray
             gap_bins=round(parameters.tier_gap / width),
             density_multiple=parameters.tier_density,
             bin_prices=bin_prices,
-            bin_width=width,
+            half_bin=float(np.exp(0.5 * width)),
         ),
     )
 

@@ -1,8 +1,7 @@
 """What is read off a liquidation map at each bar, whoever made the map.
 
-One compiled function, `measure`, walks away from price over log-price bins and returns the sums
-within the windows and the ladder of dense tiers. Our own kernel and imported snapshots both go
-through it, so that a strategy cannot tell them apart and a report can compare them.
+Our own kernel and imported snapshots are both measured by ``_map_measure``, so that a strategy cannot
+tell them apart and a report can compare them.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ._compiled import compiled_in_place, compiled_sum
 from .errors import InputError
 from .panel import Float64Array1D, Int64Array1D
 
@@ -21,10 +19,7 @@ Float64Array2D = NDArray[np.float64]
 Float32Array2D = NDArray[np.float32]
 
 TIER_FIELDS: Final = 4
-_LOWER, _UPPER, _PEAK, _NOTIONAL = range(TIER_FIELDS)
-_STRETCH_BITS: Final = 5
-_STRETCH: Final = 1 << _STRETCH_BITS
-"""Bins that are compared with the threshold at once."""
+LOWER, UPPER, PEAK, NOTIONAL = range(TIER_FIELDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -158,12 +153,12 @@ def features_from_arrays(
         imbalance = above / below
     ladders = [
         TierLadder(
-            lower=raw[:, :, _LOWER],
-            upper=raw[:, :, _UPPER],
-            peak=raw[:, :, _PEAK],
-            notional=raw[:, :, _NOTIONAL],
+            lower=raw[:, :, LOWER],
+            upper=raw[:, :, UPPER],
+            peak=raw[:, :, PEAK],
+            notional=raw[:, :, NOTIONAL],
             fuel=np.divide(
-                raw[:, :, _NOTIONAL], hourly_quote_volume[:, np.newaxis], dtype=np.float32
+                raw[:, :, NOTIONAL], hourly_quote_volume[:, np.newaxis], dtype=np.float32
             ),
         )
         for raw in tiers
@@ -200,8 +195,8 @@ class MeasureSettings(NamedTuple):
         A bin is dense from this multiple of the mean on.
     bin_prices : ndarray of float64, shape (B,)
         Middle of each bin, quote per base.
-    bin_width : float
-        Width of a bin in log price.
+    half_bin : float
+        Upper edge of a bin divided by its middle.
     """
 
     window_bins: NDArray[np.int64]
@@ -210,195 +205,4 @@ class MeasureSettings(NamedTuple):
     gap_bins: int
     density_multiple: float
     bin_prices: Float64Array1D
-    bin_width: float
-
-
-@compiled_in_place
-def measure(
-    value: Float64Array2D,
-    scale: Float64Array2D,
-    row: int,
-    price_bin: int,
-    settings: MeasureSettings,
-    sums: NDArray[np.float64],
-    tiers: NDArray[np.float32],
-    bar: int,
-    marks: NDArray[np.uint8],
-) -> None:
-    """Fill one bar's window sums and tiers on both sides of price.
-
-    Parameters
-    ----------
-    value : ndarray of float64, shape (2, B)
-        Value by bin, quote, in units of `scale`; shorts first.
-    scale : ndarray of float64, shape (R, 2)
-        Factors from stored to true values, by side in their row.
-    row : int
-        Which row of `scale` holds.
-    price_bin : int
-        Bin of the close; it belongs to neither side.
-    settings : MeasureSettings
-    sums : ndarray of float64, shape (2, n, W), output
-    tiers : ndarray of float32, shape (2, n, K, TIER_FIELDS), output; must come filled with NaN
-    bar : int
-        The row to fill.
-    marks : ndarray of uint8
-        Working memory, of `working_marks`.
-    """
-    within = 0.0
-    for side in range(2):
-        within += scale[row, side] * _sum_windows(
-            value, side, scale[row, side], price_bin, settings, sums, bar
-        )
-    mean = within / (settings.mean_bins[0] + settings.mean_bins[1])
-    if mean <= 0.0:
-        return
-    for side in range(2):
-        threshold = settings.density_multiple * mean / scale[row, side]
-        _find_tiers(
-            value, side, scale[row, side], threshold, price_bin, settings, marks, tiers, bar
-        )
-
-
-@compiled_sum
-def _sum_between(value: Float64Array2D, side: int, first: int, last: int) -> float:
-    """Return the sum of bins `first` to `last`, both included."""
-    total = 0.0
-    # Unsigned, since a loop that might count from the end cannot be done in parallel.
-    for place in range(np.uint64(first), np.uint64(last + 1)):
-        total += value[side, place]
-    return total
-
-
-@compiled_in_place
-def _sum_steps(value: Float64Array2D, side: int, price_bin: int, first: int, last: int) -> float:
-    """Return the sum from `first` to `last` steps away from the price, both included."""
-    if last < first:
-        return 0.0
-    if side == 0:
-        return _sum_between(value, side, price_bin + first, price_bin + last)
-    return _sum_between(value, side, price_bin - last, price_bin - first)
-
-
-@compiled_in_place
-def _sum_windows(
-    value: Float64Array2D,
-    side: int,
-    scale: float,
-    price_bin: int,
-    settings: MeasureSettings,
-    sums: NDArray[np.float64],
-    bar: int,
-) -> float:
-    """Fill the sums within the windows and return the stored sum over the bins of the mean."""
-    room = value.shape[1] - 1 - price_bin if side == 0 else price_bin
-    until = min(settings.mean_bins[side], room)
-    total = 0.0
-    within = -1.0
-    done = 0
-    for window in range(settings.window_bins.shape[1]):
-        end = min(settings.window_bins[side, window], room)
-        if within < 0.0 and until <= end:
-            within = total + _sum_steps(value, side, price_bin, done + 1, until)
-        total += _sum_steps(value, side, price_bin, done + 1, end)
-        done = max(done, end)
-        sums[side, bar, window] = total * scale
-    if within < 0.0:
-        within = total + _sum_steps(value, side, price_bin, done + 1, until)
-    return within
-
-
-@compiled_in_place
-def _find_tiers(
-    value: Float64Array2D,
-    side: int,
-    scale: float,
-    threshold: float,
-    price_bin: int,
-    settings: MeasureSettings,
-    marks: NDArray[np.uint8],
-    tiers: NDArray[np.float32],
-    bar: int,
-) -> None:
-    """Fill the nearest tiers: runs of bins of at least `threshold`, thin stretches bridged."""
-    direction = 1 if side == 0 else -1
-    room = value.shape[1] - 1 - price_bin if side == 0 else price_bin
-    stop = min(settings.reach_bins[side], room)
-    lowest = price_bin + 1 if side == 0 else price_bin - stop
-    half = np.exp(0.5 * settings.bin_width)
-    kept = tiers.shape[2]
-    found = 0
-    first = last = peak = -1
-    peak_value = 0.0
-    inside = 0.0
-    pending = 0.0
-    marked = -1
-    step = 0
-    while step < stop:
-        place = step if side == 0 else stop - 1 - step
-        if place >> _STRETCH_BITS != marked:
-            marked = place >> _STRETCH_BITS
-            _mark_dense(value, side, lowest, stop, threshold, marks, marked)
-        # Whole stretches without a dense bin are left out.
-        if first < 0 and marks[_STRETCH] == 0:
-            step += (
-                (place & (_STRETCH - 1)) + 1 if side == 1 else _STRETCH - (place & (_STRETCH - 1))
-            )
-            continue
-        here = value[side, lowest + place]
-        if marks[place & (_STRETCH - 1)]:
-            if first < 0:
-                first = peak = step
-                peak_value = here
-                inside = 0.0
-                pending = 0.0
-            inside += pending + here
-            pending = 0.0
-            last = step
-            if here > peak_value:
-                peak = step
-                peak_value = here
-        elif first >= 0:
-            pending += here
-        if first >= 0 and (step - last > settings.gap_bins or step == stop - 1):
-            near = settings.bin_prices[price_bin + direction * (first + 1)]
-            far = settings.bin_prices[price_bin + direction * (last + 1)]
-            tiers[side, bar, found, _LOWER] = min(near, far) / half
-            tiers[side, bar, found, _UPPER] = max(near, far) * half
-            tiers[side, bar, found, _PEAK] = settings.bin_prices[price_bin + direction * (peak + 1)]
-            tiers[side, bar, found, _NOTIONAL] = inside * scale
-            found += 1
-            first = -1
-            if found == kept:
-                return
-        step += 1
-
-
-@compiled_in_place
-def _mark_dense(
-    value: Float64Array2D,
-    side: int,
-    lowest: int,
-    stop: int,
-    threshold: float,
-    marks: NDArray[np.uint8],
-    stretch: int,
-) -> None:
-    """Mark the dense bins of a stretch, a byte each, and whether there is any behind them.
-
-    The processor compares many at once, where a loop that looks at each would wait.
-    """
-    begin = stretch * _STRETCH
-    count = min(_STRETCH, stop - begin)
-    first = np.uint64(lowest + begin)
-    for place in range(np.uint64(count)):
-        marks[place] = value[side, first + place] >= threshold
-    dense = 0
-    for place in range(np.uint64(count)):
-        dense |= marks[place]
-    marks[_STRETCH] = dense
-
-
-def working_marks() -> NDArray[np.uint8]:
-    """Return the working memory that `measure` needs."""
-    return np.zeros(_STRETCH + 1, np.uint8)
+    half_bin: float
