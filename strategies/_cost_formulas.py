@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ..datasets._compiled import compiled
+from ..datasets._compiled import compiled_in_place
 from ..datasets.instruments import Brackets
 from ..datasets.panel import Float64Array1D
 
@@ -46,7 +46,7 @@ def slipped_price(reference: float, size: float, bps: float) -> float:
     return reference * (1.0 + math.copysign(bps, size) / _BPS)
 
 
-@compiled
+@compiled_in_place
 def square_root_bps(
     notional: float,
     quote_volume: float,
@@ -87,7 +87,7 @@ def bracket_table(brackets: Brackets) -> BracketTable:
     )
 
 
-@compiled
+@compiled_in_place
 def own_liquidation_price(
     entry: float, leverage: float, quantity: float, side: int, table: BracketTable
 ) -> float:
@@ -131,7 +131,7 @@ def own_liquidation_price(
         row -= side
 
 
-@compiled
+@compiled_in_place
 def _opened_in(size: float, table: BracketTable) -> int:
     row = 0
     while row + 1 < len(table.floor_notional) and table.floor_notional[row + 1] <= size:
@@ -139,7 +139,7 @@ def _opened_in(size: float, table: BracketTable) -> int:
     return row
 
 
-@compiled
+@compiled_in_place
 def _ceiling(row: int, table: BracketTable) -> float:
     if row + 1 < len(table.floor_notional):
         return float(table.floor_notional[row + 1])

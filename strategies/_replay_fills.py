@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ..datasets._compiled import compiled
+from ..datasets._compiled import compiled_in_place
 from ._cost_formulas import (
     BracketTable,
     bankruptcy_price,
@@ -32,11 +32,11 @@ LIQUIDATION: Final = 6
 END_OF_DATA: Final = 7
 """Reasons for an exit; the rulebook's own come before them."""
 
-_margin_of_one = compiled(margin_of_one)
-_fee_of = compiled(fee_of)
-_funding_of = compiled(funding_of)
-_bankruptcy_price = compiled(bankruptcy_price)
-_slipped_price = compiled(slipped_price)
+_margin_of_one = compiled_in_place(margin_of_one)
+_fee_of = compiled_in_place(fee_of)
+_funding_of = compiled_in_place(funding_of)
+_bankruptcy_price = compiled_in_place(bankruptcy_price)
+_slipped_price = compiled_in_place(slipped_price)
 
 
 class Settings(NamedTuple):
@@ -110,43 +110,43 @@ class Exit(NamedTuple):
     taker: bool
 
 
-@compiled
+@compiled_in_place
 def no_order() -> Order:
     """Return the absence of an order."""
     return Order(HOLD, 0.0, np.nan, np.nan, np.nan)
 
 
-@compiled
+@compiled_in_place
 def no_entry() -> Entry:
     """Return the absence of a position."""
     return Entry(0.0, 0.0, np.nan, np.nan, at_open=False)
 
 
-@compiled
+@compiled_in_place
 def no_exits() -> Exits:
     """Return the absence of orders around a position."""
     return Exits(np.nan, np.nan, trailed=False, rested=False, leaving=NO_REASON)
 
 
-@compiled
+@compiled_in_place
 def side_of(size: float) -> int:
     """Return 1 for a long position, -1 for a short one."""
     return 1 if size > 0.0 else -1
 
 
-@compiled
+@compiled_in_place
 def _behind(price: float, level: float, side: int) -> bool:
     """Return whether a price is at a level or beyond it, to the loss of a position."""
     return price <= level if side > 0 else price >= level
 
 
-@compiled
+@compiled_in_place
 def _ahead(price: float, level: float, side: int) -> bool:
     """Return whether a price is at a level or beyond it, to the gain of a position."""
     return price >= level if side > 0 else price <= level
 
 
-@compiled
+@compiled_in_place
 def _slipped(size: float, reference: float, candle: Candle, settings: Settings) -> float:
     bps = square_root_bps(
         abs(size) * reference,
@@ -160,20 +160,20 @@ def _slipped(size: float, reference: float, candle: Candle, settings: Settings) 
     return _slipped_price(reference, size, bps)
 
 
-@compiled
+@compiled_in_place
 def cash_after_entry(cash: float, size: float, price: float, settings: Settings) -> float:
     """Return the cash left when margin and fee are taken off."""
     left = cash - abs(size) * _margin_of_one(price, settings.leverage)
     return left - _fee_of(size, price, settings.taker_fee)
 
 
-@compiled
+@compiled_in_place
 def entry_fee(entry: Entry, settings: Settings) -> float:
     """Return the fee of an entry, quote."""
     return _fee_of(entry.size, entry.price, settings.taker_fee)
 
 
-@compiled
+@compiled_in_place
 def value_of(cash: float, entry: Entry, close: float, settings: Settings) -> float:
     """Return equity: cash, margin and the result since the entry."""
     margin = abs(entry.size) * _margin_of_one(entry.price, settings.leverage)
@@ -181,7 +181,7 @@ def value_of(cash: float, entry: Entry, close: float, settings: Settings) -> flo
     return cash + ((margin - result) + result) if margin > 0.0 else cash
 
 
-@compiled
+@compiled_in_place
 def entry_of(cash: float, order: Order, candle: Candle, settings: Settings) -> Entry:
     """Return what becomes of an entry order in its bar; its liquidation price may be `REFUSED`."""
     side = side_of(order.size)
@@ -201,7 +201,7 @@ def entry_of(cash: float, order: Order, candle: Candle, settings: Settings) -> E
     return Entry(order.size, price, reference, liquidation, at_open)
 
 
-@compiled
+@compiled_in_place
 def liquidation_reached(entry: Entry, candle: Candle) -> bool:
     """Return whether the mark price liquidates a position within a bar."""
     if entry.size > 0.0:
@@ -209,14 +209,14 @@ def liquidation_reached(entry: Entry, candle: Candle) -> bool:
     return _behind(candle.mark_high, entry.liquidation, -1)
 
 
-@compiled
+@compiled_in_place
 def liquidated(entry: Entry, settings: Settings) -> Exit:
     """Return the liquidation of a position."""
     price = _bankruptcy_price(entry.price, settings.leverage, side_of(entry.size))
     return Exit(LIQUIDATION, price, taker=False)
 
 
-@compiled
+@compiled_in_place
 def exit_of(entry: Entry, exits: Exits, entered: bool, candle: Candle, settings: Settings) -> Exit:
     """Return how a position's orders end it in a bar; `entered` if it was opened in this very bar."""
     side = side_of(entry.size)
@@ -233,7 +233,7 @@ def exit_of(entry: Entry, exits: Exits, entered: bool, candle: Candle, settings:
     return _exit_within(entry, exits, candle, settings)
 
 
-@compiled
+@compiled_in_place
 def _exit_at_open(exits: Exits, opened: float, side: int) -> Exit:
     if exits.leaving != NO_REASON:
         return Exit(exits.leaving, opened, taker=True)
@@ -244,7 +244,7 @@ def _exit_at_open(exits: Exits, opened: float, side: int) -> Exit:
     return Exit(NO_REASON, np.nan, taker=False)
 
 
-@compiled
+@compiled_in_place
 def _exit_within(entry: Entry, exits: Exits, candle: Candle, settings: Settings) -> Exit:
     """Return what the bar's range fills: the stop, else the target, unless liquidated before it."""
     side = side_of(entry.size)
@@ -263,7 +263,7 @@ def _exit_within(entry: Entry, exits: Exits, candle: Candle, settings: Settings)
     return Exit(TARGET, exits.target, taker=False)
 
 
-@compiled
+@compiled_in_place
 def cash_after_exit(
     cash: float, entry: Entry, marked: float, found: Exit, candle: Candle, settings: Settings
 ) -> tuple[float, float, float]:
@@ -279,7 +279,7 @@ def cash_after_exit(
     return cash + entry.size * (price - marked), price, fee
 
 
-@compiled
+@compiled_in_place
 def funding_received(size: float, candle: Candle) -> float:
     """Return the funding on a position held at a bar's close, quote."""
     if candle.funding_settled == 0.0:

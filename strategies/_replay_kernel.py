@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets._compiled import compiled
+from ..datasets._compiled import compiled_in_place
 from ..datasets.panel import Float64Array1D, Int64Array1D, Panel
 from ._cost_formulas import REFUSED
 from ._replay_fills import (
@@ -101,7 +101,7 @@ _ARMED_BAR, _TRIGGER_BAR, _ENTRY_BAR, _EXIT_BAR, _EXIT_REASON = range(len(INT_CO
 
 FloatRows = NDArray[np.float64]
 IntRows = NDArray[np.int64]
-_row_at = compiled(row_at)
+_row_at = compiled_in_place(row_at)
 
 
 class Bars(NamedTuple):
@@ -156,7 +156,7 @@ def rows_for(bars: int) -> tuple[FloatRows, IntRows]:
     return floats, np.empty((rows, len(INT_COLUMNS)), dtype=np.int64)
 
 
-@compiled
+@compiled_in_place
 def _candle(bars: Bars, bar: int) -> Candle:
     return Candle(
         bars.open[bar],
@@ -170,17 +170,17 @@ def _candle(bars: Bars, bar: int) -> Candle:
     )
 
 
-@compiled
+@compiled_in_place
 def _new_course(entry: Entry) -> Course:
     return Course(entry.price, entry.reference, entry.reference, 0.0)
 
 
-@compiled
+@compiled_in_place
 def _new_exits(order: Order) -> Exits:
     return Exits(order.stop, order.target, trailed=False, rested=False, leaving=NO_REASON)
 
 
-@compiled
+@compiled_in_place
 def _order_for(decision: Decision, equity: float, settings: Settings) -> Order:
     """Return the entry that a decision asks for, if there is money for one lot."""
     if decision.action != ENTER and decision.action != REST:
@@ -199,7 +199,7 @@ def _order_for(decision: Decision, equity: float, settings: Settings) -> Order:
     return Order(decision.action, signed, decision.entry, decision.stop, decision.target)
 
 
-@compiled
+@compiled_in_place
 def _exits_for(decision: Decision, exits: Exits) -> Exits:
     """Return the orders around a position after a decision; its target has now been in the book."""
     stop, trailed, leaving = exits.stop, exits.trailed, exits.leaving
@@ -210,7 +210,7 @@ def _exits_for(decision: Decision, exits: Exits) -> Exits:
     return Exits(stop, exits.target, trailed, rested=True, leaving=leaving)
 
 
-@compiled
+@compiled_in_place
 def _hold_on(
     cash: float, entry: Entry, course: Course, candle: Candle, settings: Settings
 ) -> tuple[float, Course, Exit]:
@@ -229,7 +229,7 @@ def _hold_on(
     return cash + paid, held, Exit(NO_REASON, np.nan, taker=False)
 
 
-@compiled
+@compiled_in_place
 def _write_entry(
     floats: Float64Array1D,
     ints: Int64Array1D,
@@ -258,7 +258,7 @@ def _write_entry(
     ints[_ENTRY_BAR] = bar
 
 
-@compiled
+@compiled_in_place
 def _leave(
     floats: Float64Array1D,
     ints: Int64Array1D,
@@ -285,7 +285,7 @@ def _leave(
     return cash
 
 
-@compiled
+@compiled_in_place
 def run(
     signals: Signals,
     bars: Bars,

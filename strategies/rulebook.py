@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ..datasets._compiled import compiled
+from ..datasets._compiled import compiled_in_place
 from ..datasets.map_features import Float64Array2D
 from .parameters import BOTH, LONG_ONLY, SHORT_ONLY, TierBreakoutParameters
 from .signals import FUEL, LOWER, NOTIONAL, PEAK, UPPER, Row, Signals
@@ -110,41 +110,41 @@ class Decision(NamedTuple):
     reason: int
 
 
-@compiled
+@compiled_in_place
 def no_tier() -> Tier:
     """Return the absence of a tier."""
     return Tier(np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, -1)
 
 
-@compiled
+@compiled_in_place
 def first_state() -> State:
     """Return the state before the first bar."""
     return State(no_tier(), no_tier(), no_tier(), np.nan, np.nan, np.nan)
 
 
-@compiled
+@compiled_in_place
 def _hold() -> Decision:
     return Decision(HOLD, 0, np.nan, np.nan, np.nan, NO_REASON)
 
 
-@compiled
+@compiled_in_place
 def _near(tier: Tier, direction: int) -> float:
     return tier.lower if direction > 0 else tier.upper
 
 
-@compiled
+@compiled_in_place
 def _far(tier: Tier, direction: int) -> float:
     return tier.upper if direction > 0 else tier.lower
 
 
-@compiled
+@compiled_in_place
 def _leans(imbalance: float, direction: int, rules: Rules) -> bool:
     """Return whether the map holds enough more on a side than on the other."""
     towards = imbalance if direction > 0 else 1.0 / imbalance
     return towards >= rules.min_imbalance
 
 
-@compiled
+@compiled_in_place
 def _first_in_reach(tiers: Float64Array2D, close: float, direction: int, rules: Rules) -> int:
     """Return which of a side's tiers qualifies to be frozen, -1 if none does."""
     for index in range(len(tiers)):
@@ -157,7 +157,7 @@ def _first_in_reach(tiers: Float64Array2D, close: float, direction: int, rules: 
     return -1
 
 
-@compiled
+@compiled_in_place
 def _arm(row: Row, direction: int, rules: Rules) -> Tier:
     """Return the tier to freeze, if one qualifies."""
     if not _leans(row.imbalance, direction, rules):
@@ -177,7 +177,7 @@ def _arm(row: Row, direction: int, rules: Rules) -> Tier:
     )
 
 
-@compiled
+@compiled_in_place
 def _given_up(tier: Tier, bar: int, close: float, direction: int, rules: Rules) -> bool:
     """Return whether an armed tier is dropped: too old, too far away, or passed."""
     if bar - tier.armed_bar > rules.max_armed_bars:
@@ -187,14 +187,14 @@ def _given_up(tier: Tier, bar: int, close: float, direction: int, rules: Rules) 
     return too_far or (close - far) * direction >= 0.0
 
 
-@compiled
+@compiled_in_place
 def _placed(tier: Tier, close: float, direction: int, rules: Rules) -> bool:
     """Return whether price is where an entry is sent: at the edge or beyond, or not yet if it rests."""
     reached = (close - _near(tier, direction)) * direction >= 0.0
     return reached != rules.rests
 
 
-@compiled
+@compiled_in_place
 def _allowed(atr: float, thrust: float, funding_rate: float, direction: int, rules: Rules) -> bool:
     """Return whether momentum and funding permit an entry."""
     if not thrust * direction >= rules.min_thrust or not atr > 0.0:
@@ -202,7 +202,7 @@ def _allowed(atr: float, thrust: float, funding_rate: float, direction: int, rul
     return not funding_rate * direction > rules.max_funding
 
 
-@compiled
+@compiled_in_place
 def _enter(tier: Tier, row: Row, direction: int, rules: Rules) -> Decision:
     """Return the decision to enter at a tier, if it is triggered."""
     if not _placed(tier, row.close, direction, rules) or not _allowed(
@@ -223,7 +223,7 @@ def _enter(tier: Tier, row: Row, direction: int, rules: Rules) -> Decision:
     return Decision(action, direction, near if rules.rests else row.close, stop, target, NO_REASON)
 
 
-@compiled
+@compiled_in_place
 def _manage(state: State, row: Row, account: Account, rules: Rules) -> tuple[State, Decision]:
     """Decide while a position is open."""
     direction = 1 if account.position > 0.0 else -1
@@ -252,7 +252,7 @@ def _manage(state: State, row: Row, account: Account, rules: Rules) -> tuple[Sta
     return state, _hold()
 
 
-@compiled
+@compiled_in_place
 def _side(tier: Tier, row: Row, direction: int, rules: Rules) -> tuple[Tier, Decision]:
     """Decide on one side of price while flat."""
     if tier.armed_bar < 0:
@@ -262,7 +262,7 @@ def _side(tier: Tier, row: Row, direction: int, rules: Rules) -> tuple[Tier, Dec
     return tier, _enter(tier, row, direction, rules)
 
 
-@compiled
+@compiled_in_place
 def decide(state: State, row: Row, account: Account, rules: Rules) -> tuple[State, Decision]:
     """Return the next state and what to do at the next open.
 
@@ -297,12 +297,12 @@ def decide(state: State, row: Row, account: Account, rules: Rules) -> tuple[Stat
     return State(above, below, no_tier(), decision.stop, np.nan, np.nan), decision
 
 
-@compiled
+@compiled_in_place
 def _may_arm(imbalance: float, most_fuel: float, direction: int, rules: Rules) -> bool:
     return _leans(imbalance, direction, rules) and most_fuel >= rules.min_fuel
 
 
-@compiled
+@compiled_in_place
 def _waits(
     tier: Tier,
     bar: int,
@@ -322,7 +322,7 @@ def _waits(
     )
 
 
-@compiled
+@compiled_in_place
 def quiet_until(state: State, signals: Signals, bar: int, stop: int, rules: Rules) -> int:
     """Return the first bar, from `bar` on, at which `decide` may do more than hold; else `stop`.
 
@@ -355,7 +355,7 @@ def quiet_until(state: State, signals: Signals, bar: int, stop: int, rules: Rule
     return stop
 
 
-@compiled
+@compiled_in_place
 def _side_quiet_until(
     tier: Tier, signals: Signals, bar: int, stop: int, direction: int, rules: Rules
 ) -> int:
@@ -381,7 +381,7 @@ def _side_quiet_until(
     return stop
 
 
-@compiled
+@compiled_in_place
 def position_size(
     equity: float,
     price: float,

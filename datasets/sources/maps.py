@@ -148,9 +148,10 @@ def _coinglass_heatmap(path: Path, data: dict[str, Any], options: ImportOptions)
     cells = np.asarray([[float(x) for x in row[:3]] for row in data["liquidation_leverage_data"]])
     if not np.isfinite(cells[:, :2]).all():
         raise ValueError("an index is not a number")
-    column, row = cells[:, 0].astype(np.int64), cells[:, 1].astype(np.int64)
-    if column.max() >= len(times) or row.max() >= len(edges) or cells[:, :2].min() < 0:
+    # Before the cast, which a number that no integer holds would not survive.
+    if (cells[:, :2] >= (len(times), len(edges))).any() or cells[:, :2].min() < 0:
         raise ValueError("an index points outside the axes")
+    column, row = cells[:, 0].astype(np.int64), cells[:, 1].astype(np.int64)
     step = float(np.median(np.diff(edges)))
     length = int(np.median(np.diff(times))) if len(times) > 1 else 0
     # A column is drawn over its candle and known when that has closed.
