@@ -219,6 +219,7 @@ def test_any_json_under_known_fields(data: dict[str, Any], shape: int) -> None:
     numbers=st.lists(st.lists(st.floats() | st.integers(), max_size=4), min_size=3, max_size=3),
     index=st.floats() | st.integers() | st.text(max_size=3),
 )
+@example(numbers=[[2.0**63], [100_000_001], []], index=0)
 def test_any_numbers_in_maps(numbers: list[list[float]], index: object) -> None:
     """Any numbers in the arrays of a map."""
     one, two, three = numbers
