@@ -139,7 +139,7 @@ def test_array_made_of_all_bars(audited: Audit) -> None:
 
 def test_lookback_beyond_the_first_bar(audited: Audit) -> None:
     """Before bar 20 ``close[-20]`` reads the array's end."""
-    result = audited(f"{STRATEGIES}:WrapsAround")
+    result = audited(f"{STRATEGIES}:WrapsAround", cuts=6)
     assert first(result) == ("change", 0, marked(STRATEGIES, "LEAK wrap"))
 
 
