@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 import jinja2
 from bokeh.resources import Resources
 
-from ..datasets.errors import LakeError
+from ..datasets.errors import InputError, LakeError
 
 
 def template_text(name: str) -> str:
@@ -39,6 +40,17 @@ def bokeh_js() -> str:
 def script_json(value: object) -> str:
     """Return a value as JSON that cannot end the script element in which it stands."""
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
+
+
+@contextlib.contextmanager
+def told_of_record(folder: Path, what: str) -> Iterator[None]:
+    """Say in one line, as an InputError, that a record which a page stumbles over is not whole."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError, jinja2.UndefinedError) as error:
+        raise InputError(
+            f"{folder}: the {what}'s record lacks something or was changed: {error!r}"
+        ) from error
 
 
 def write_whole(path: Path, content: bytes) -> None:

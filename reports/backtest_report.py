@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 import numpy as np
 from bokeh.embed import components
-from bokeh.resources import Resources
 from markupsafe import Markup
 
-from ..datasets.errors import InputError, LakeError
+from ._page import (
+    bokeh_js,
+    page_template,
+    script_json,
+    template_text,
+    told_of_record,
+    write_whole,
+)
 from .charts import Charts, build_charts
 from .formatting import money, price_places
 from .heatmap import DYNAMIC_RANGE, LONG_COLOUR, SHORT_COLOUR, shade_alpha
@@ -45,16 +47,8 @@ def write_report(run: Path) -> Path:
     LakeError
         If the file cannot be written.
     """
-    text = render_report(read_run(run))
     path = run / REPORT_FILE
-    temporary = run / f".{REPORT_FILE}.{os.getpid()}"
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise LakeError(f"cannot write the report {path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, render_report(read_run(run)).encode("utf-8"))
     return path
 
 
@@ -66,12 +60,8 @@ def render_report(record: RunRecord) -> str:
     InputError
         If the record lacks something that the page shows.
     """
-    try:
+    with told_of_record(record.path, "run"):
         return _render(record)
-    except (AttributeError, LookupError, TypeError, ValueError, jinja2.UndefinedError) as error:
-        raise InputError(
-            f"{record.path}: the run's record lacks something or was changed: {error}"
-        ) from error
 
 
 def _render(record: RunRecord) -> str:
@@ -83,22 +73,16 @@ def _render(record: RunRecord) -> str:
         f"{instrument['venue']} {instrument['symbol']}, {instrument['timeframe']} bars, "
         f"{about['data']['start'][:10]} to {about['data']['end'][:10]}"
     )
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_template),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-    )
     highest = float(np.max(record.bars["high"].to_numpy()))
-    return environment.get_template("backtest.html.j2").render(
+    return page_template("backtest.html.j2").render(
         about=about,
         title=title,
-        css=Markup(_template("page.css")),  # our own file
-        page_js=Markup(_template("page.js")),  # our own file
-        bokeh_js=Markup(_bokeh_js()),  # out of the installed wheel
+        css=Markup(template_text("page.css")),  # our own file
+        page_js=Markup(template_text("page.js")),  # our own file
+        bokeh_js=Markup(bokeh_js()),  # out of the installed wheel
         bokeh_script=Markup(script),  # bokeh escapes what it embeds
         charts={name: Markup(divs.get(name, "")) for name in _CHARTS},  # as above
-        bars_json=Markup(_script_json(charts.data)),  # escaped by `_script_json`
+        bars_json=Markup(script_json(charts.data)),  # escaped by `script_json`
         legend=_legend(charts),
         check=about["map"].get("check"),  # runs of an early version have none
         window=f"{about['window']:.0%}",
@@ -111,19 +95,6 @@ def _render(record: RunRecord) -> str:
         tables=setting_tables(about),
         versions=", ".join(f"{name} {version}" for name, version in about["versions"].items()),
     )
-
-
-def _template(name: str) -> str:
-    return resources.files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _bokeh_js() -> str:
-    # The default adds tables, widgets, WebGL and formulas: another 2.7 MB that nothing here uses.
-    return str(Resources(mode="inline", components=["bokeh"], log_level="warn").render_js())
-
-
-def _script_json(value: object) -> str:
-    return json.dumps(value).replace("<", "\\u003c")
 
 
 def _legend(charts: Charts) -> dict[str, Any] | None:

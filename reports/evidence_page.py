@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 import numpy as np
 from bokeh.document import Document
 from bokeh.embed import components
 from markupsafe import Markup
 
-from ..datasets.errors import InputError
 from . import evidence_charts as charts
 from . import evidence_words as words
-from ._page import bokeh_js, page_template, template_text, write_whole
+from ._page import bokeh_js, page_template, template_text, told_of_record, write_whole
 from .evidence.definitions import DEFINITIONS
 from .evidence.record import EvidenceRecord, read_evidence
 from .evidence.study_about import claims_of
@@ -67,12 +65,8 @@ def render_evidence_page(record: EvidenceRecord) -> str:
     InputError
         If the record lacks something that the page shows.
     """
-    try:
+    with told_of_record(record.folder, "study"):
         return _render(record)
-    except (AttributeError, LookupError, TypeError, ValueError, jinja2.UndefinedError) as error:
-        raise InputError(
-            f"{record.folder}: the study's record lacks something or was changed: {error!r}"
-        ) from error
 
 
 def _render(record: EvidenceRecord) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from bokeh.embed import components
 from markupsafe import Markup
 
-from ..datasets.errors import InputError
 from . import tuning_words as words
-from ._page import bokeh_js, page_template, template_text, write_whole
+from ._page import bokeh_js, page_template, template_text, told_of_record, write_whole
 from .parameter_charts import (
     MOST_LINES,
     MOST_POINTS,
@@ -63,12 +61,8 @@ def render_tuning_report(record: StudyRecord) -> str:
     InputError
         If the record lacks something that the page shows.
     """
-    try:
+    with told_of_record(record.folder, "study"):
         return _render(record)
-    except (AttributeError, LookupError, TypeError, ValueError, jinja2.UndefinedError) as error:
-        raise InputError(
-            f"{record.folder}: the study's record lacks something or was changed: {error!r}"
-        ) from error
 
 
 def _render(record: StudyRecord) -> str:
