@@ -7,7 +7,7 @@ comes with the scores from which it was made, one an observation, for pooling ov
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -43,10 +43,13 @@ class Scored:
     scores : Scores or None
         One number an observation whose mean is the effect, and its block of days; None where the effect is
         no mean (the imbalance, which is judged against surrogate paths).
+    placebo : mapping of str to Scores
+        Those from which its placebos were made.
     """
 
     claim: Claim
     scores: Scores | None
+    placebo: Mapping[str, Scores] = field(default_factory=dict)
 
 
 def mean_claim(
@@ -80,6 +83,7 @@ def mean_claim(
             {kind: clustered_mean(*found, rng=rng) for kind, found in (placebo or {}).items()},
         ),
         scores=scores,
+        placebo=placebo or {},
     )
 
 
@@ -126,6 +130,7 @@ def correlation_claim(
     return Scored(
         claim=claim_of(name, hours, effect(columns), robust, others, side=side),
         scores=Scores(_products(columns), block(columns)),
+        placebo={kind: Scores(_products(of), block(of)) for kind, of in (placebo or {}).items()},
     )
 
 
@@ -226,10 +231,14 @@ def rule_claim(runs: RuleRuns, *, rng: np.random.Generator) -> Scored:
     Not made where the rule itself lost: a twin that trades more often only pays more costs.
     """
     scored = mean_claim("rule", None, Scores(runs.mapped - runs.twin, runs.day), rng=rng)
-    if runs.mapped.mean() > 0.0:
-        return scored
-    veto = "the rule itself lost on the map after costs, if less than on price alone"
-    return replace(scored, claim=replace(scored.claim, veto=veto))
+    return replace(scored, claim=replace(scored.claim, veto=rule_veto(runs.mapped)))
+
+
+def rule_veto(mapped: Float64Array1D) -> str:
+    """Return why a rule with these daily returns is no evidence for its map; empty where it gained."""
+    if mapped.mean() > 0.0:
+        return ""
+    return "the rule itself lost on the map after costs, if less than on price alone"
 
 
 def with_map(market: EvidenceMarket, features: MapFeatures) -> EvidenceMarket:

@@ -35,6 +35,7 @@ from .market_claims import (
     imbalance_claims,
     mean_claim,
     rule_claim,
+    rule_veto,
     tier_claims,
     where_claims,
     with_map,
@@ -328,33 +329,57 @@ def _pooled(
         first = next(iter(of.values())).claim
         scores = {name: s.scores for name, s in of.items() if s.scores is not None}
         if len(scores) == len(of):
-            pooled, shown = _pooled_mean(first, scores, rng)
+            pooled, shown = _pooled_mean(first, scores, _pooled_placebos(list(of.values())), rng)
         else:
-            pooled, shown = _pooled_as_one(first, {name: s.claim for name, s in of.items()})
+            paths = min(studies[name].imbalance.surrogates for name in of)
+            each = {name: s.claim for name, s in of.items()}
+            pooled, shown = _pooled_as_one(first, each, degrees=paths - 1)
+        if first.name == "rule":
+            mapped = np.concatenate([studies[name].runs.mapped for name in of])
+            pooled = replace(pooled, veto=rule_veto(mapped))
         claims.append(pooled)
         forests[key] = shown
     return claims, forests
 
 
 def _pooled_mean(
-    first: Claim, scores: Mapping[str, Scores], rng: np.random.Generator
+    first: Claim,
+    scores: Mapping[str, Scores],
+    placebo: Mapping[str, Scores],
+    rng: np.random.Generator,
 ) -> tuple[Claim, Forest]:
     shown = forest(scores, rng=rng)
-    all_scores = Scores(
-        np.concatenate([s.value for s in scores.values()]),
-        np.concatenate([s.cluster for s in scores.values()]),
-    )
-    pooled = mean_claim(first.name, first.horizon_hours, all_scores, rng=rng).claim
+    together = _together(list(scores.values()))
+    pooled = mean_claim(first.name, first.horizon_hours, together, placebo, rng=rng).claim
     return replace(pooled, statement=first.statement), shown
 
 
-def _pooled_as_one(first: Claim, claims: Mapping[str, Claim]) -> tuple[Claim, Forest]:
-    """Return the mean of the markets' effects, as uncertain as if all of them moved as one."""
+def _pooled_placebos(of: Sequence[Scored]) -> dict[str, Scores]:
+    """Return the scores of the placebo maps that all markets have: an imported map has fewer."""
+    return {
+        kind: _together([scored.placebo[kind] for scored in of])
+        for kind in of[0].placebo
+        if all(kind in scored.placebo for scored in of)
+    }
+
+
+def _together(scores: Sequence[Scores]) -> Scores:
+    return Scores(
+        np.concatenate([s.value for s in scores]), np.concatenate([s.cluster for s in scores])
+    )
+
+
+def _pooled_as_one(
+    first: Claim, claims: Mapping[str, Claim], *, degrees: int
+) -> tuple[Claim, Forest]:
+    """Return the mean of the markets' effects, as uncertain as if all of them moved as one.
+
+    `degrees` are those of the markets' intervals: surrogate paths less one, of the market with fewest.
+    """
 
     def mean(effects: Sequence[Effect]) -> Effect:
         known = [e for e in effects if e.known] or list(effects)
         error = float(np.mean([(e.high - e.low) / 2.0 for e in known]))
-        degrees = DEFAULT_SURROGATES - 1
         error /= float(student.ppf(1.0 - LEVEL / 2.0, degrees))
         value = float(np.mean([e.value for e in known]))
         reach = error * float(student.ppf(1.0 - LEVEL / 2.0, degrees))
