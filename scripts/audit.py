@@ -195,9 +195,9 @@ def _progress(done: int, count: int) -> None:
 
 
 def _show(result: AuditResult) -> None:
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=120)
+        console = Console(highlight=False, markup=False, emoji=False, width=120)
     console.print(words.verdict(result))
     if result.looks_ahead:
         console.print(words.changes_table(result))

@@ -136,9 +136,9 @@ def _own_place(picture: MapPicture, imported_map: str | None) -> Path:
 
 
 def _show(picture: MapPicture, comparison: MapComparison | None) -> None:
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=120)
+        console = Console(highlight=False, markup=False, emoji=False, width=120)
     console.print(words.title_words(picture))
     console.print(words.imbalance_words(picture.headline, picture))
     console.print(words.base_rate_words(picture.headline, picture))

@@ -83,3 +83,12 @@ def test_mistakes_are_one_line_and_exit_code_2(
     told = capsys.readouterr()
     assert message in told.err.splitlines()[-1]
     assert told.out == ""
+
+
+def test_a_name_that_is_an_emoji_elsewhere_is_shown_as_typed(
+    feature: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A class called Ok comes between two colons, where a console may see a picture."""
+    feature.write_text("def ok(frame):\n    return frame.close.rolling(3).mean()\n")
+    assert audited(f"{feature}:ok", *SMALL) == 0
+    assert "No look-ahead found in mine.py:ok: with" in " ".join(capsys.readouterr().out.split())
