@@ -62,6 +62,7 @@ from liqtiers.strategies.tuning.storage import JOURNAL_FILE
 
 _DEFAULT_MAP: Final = "default"
 _MANY: Final = 10_000
+_LONGEST_HOURS: Final = 8_760.0
 
 Pairs = list[str] | None
 
@@ -82,7 +83,10 @@ def run(
     imported_map: options.ImportedMap = None,
     calibrate: options.Calibrate = True,
     until: Annotated[str | None, typer.Option(help="Stop at this time of day, 07:00.")] = None,
-    hours: Annotated[float | None, typer.Option(help="Stop after so many hours.", min=0.0)] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(help="Stop after so many hours.", min=0.0, max=_LONGEST_HOURS),
+    ] = None,
     trials: Annotated[
         int | None, typer.Option(help="Stop when the study has so many trials.", min=1)
     ] = None,
@@ -151,6 +155,8 @@ def run(
     deadline = _deadline(until, hours, now())
     if deadline is None and trials is None:
         raise InputError("say when to stop: --until 07:00, --hours 8 or --trials 5000")
+    if not 0.0 < cash < float("inf"):
+        raise InputError(f"--cash is {cash:g}, it must be above 0")
     lake, folder = open_lake(), workspace() / "studies" / name
     panel = load_panel(
         lake,

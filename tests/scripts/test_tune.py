@@ -130,6 +130,9 @@ def test_an_interruption_is_clean(
     [
         ((), "say when to stop: --until 07:00, --hours 8 or --trials 5000"),
         (("--until", "7am"), "--until '7am' is no time of day"),
+        (("--hours", "inf"), "Invalid value for '--hours'"),
+        (("--trials", "2", "--cash", "nan"), "--cash is nan, it must be above 0"),
+        (("--trials", "2", "--cash", "0"), "--cash is 0, it must be above 0"),
         (("--trials", "2", "--sampler", "grid"), "there is no sampler 'grid'"),
         (("--trials", "2", "--pruner", "axe"), "there is no pruner 'axe'"),
         (("--trials", "2", "--range", "stop_atr=1"), "--range stop_atr=1 must be LOW:HIGH"),
