@@ -133,9 +133,9 @@ def _basis(about: dict[str, Any]) -> str:
     ]
     charged = ", ".join(costs) or "no fee"
     return (
-        f"Charged: {charged}, and funding as it was settled. Buy-and-hold: one contract bought at the "
-        "first open and sold at the last close, without leverage, taker fee both ways, funding paid or "
-        "received while held."
+        f"Charged: {charged}, and funding as it was settled. Buy-and-hold: all the cash in the "
+        "contract from the first open to the last close, without leverage, taker fee both ways, funding "
+        "paid out of the position or added to it."
     )
 
 

@@ -23,11 +23,11 @@ from bokeh.models import (
 )
 
 from ..datasets.panel import Float64Array1D
+from ..strategies.holding import held_share
 from .formatting import price_places
 from .heatmap import HeatmapImage, heatmap_image
 from .map_check import check_figures
 from .packing import PRICES, overview, packed_columns
-from .performance import buy_and_hold_costs
 from .run_record import RunRecord
 from .time_axis import Shared, milliseconds, time_figure
 
@@ -114,7 +114,7 @@ def _columns(record: RunRecord) -> dict[str, Float64Array1D]:
     equity = record.equity["equity"].to_numpy()
     peaks = np.maximum.accumulate(np.concatenate([[cash], equity]))[1:]
     taker_fee = next((c["value"] for c in about["costs"] if c["name"] == "taker_fee"), 0.0)
-    paid = buy_and_hold_costs(bars, taker_fee=taker_fee)
+    held = held_share(bars["funding_settled"].to_numpy(), taker_fee=taker_fee)
     with np.errstate(invalid="ignore"):
         columns["imbalance"][~(np.isfinite(columns["imbalance"]) & (columns["imbalance"] > 0))] = (
             np.nan
@@ -124,8 +124,8 @@ def _columns(record: RunRecord) -> dict[str, Float64Array1D]:
         **columns,
         "equity": equity,
         "drawdown": 100.0 * (equity / peaks - 1.0),
-        "hold": cash * (columns["close"] / columns["open"][0] - paid),
-        "hold_cost": paid,
+        "hold": cash * columns["close"] / columns["open"][0] * held,
+        "held_share": held,
     }
 
 

@@ -50,6 +50,7 @@ PLACEBO_MARKERS: Final = {
 _FILLED: Final = ("evidence", "against", "line", "second")
 _ROW: Final = 26
 _FURTHEST: Final = (-6.0, 8.0)
+_ROOM: Final = 0.3
 """The chart of all claims reaches no further, in effects that would matter: one large effect must not
 flatten the others."""
 _EQUAL: Final = (0.1, -0.1)
@@ -153,12 +154,15 @@ def _add_look(plot: Any, look: str, rows: Sequence[Mapping[str, Any]]) -> Any | 
 
 def _add_placebos(plot: Any, claims: Sequence[Mapping[str, Any]], kind: str, marker: str) -> None:
     found = [
-        (place + 0.3, number_of(c["placebo"][kind]["value"]) / c["matters"])
+        (place + 0.3, _within_reach(number_of(c["placebo"][kind]["value"]) / c["matters"]))
         for place, c in enumerate(claims)
         if kind in c["placebo"]
     ]
-    inside = [(p, v) for p, v in found if plot.x_range.start <= v <= plot.x_range.end]
+    inside = [(p, v) for p, v in found if np.isfinite(v)]
     if inside:
+        reached = [v for _, v in inside]
+        plot.x_range.start = min(plot.x_range.start, min(reached) - _ROOM)
+        plot.x_range.end = max(plot.x_range.end, max(reached) + _ROOM)
         places, values = zip(*inside, strict=True)
         source = ColumnDataSource({"place": list(places), "value": list(values)})
         plot.scatter(
@@ -173,9 +177,12 @@ def _interval_row(place: float, effect: Mapping[str, Any], scale: float = 1.0) -
 
 
 def _clipped(row: dict[str, Any]) -> dict[str, Any]:
-    low, high = _FURTHEST
-    ends = {n: float(np.clip(row[n], low, high)) for n in ("value", "low", "high")}
-    return {**row, **ends}
+    return {**row, **{n: _within_reach(row[n]) for n in ("value", "low", "high")}}
+
+
+def _within_reach(value: float) -> float:
+    """Return a figure, or the edge of the picture for one beyond it."""
+    return float(np.clip(value, *_FURTHEST))
 
 
 def _effect_text(claim: Mapping[str, Any]) -> str:

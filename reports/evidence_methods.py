@@ -8,7 +8,7 @@ METHODS: Final = (
     (
         "One correction for all",
         "every claim at every horizon counts: p-values are corrected together by Holm's method, so that the "
-        "chance of even one false claim is at most 5 %.",
+        "chance of even one false claim is about 5 % in a market in which nothing but chance moves price.",
     ),
     (
         "Like levels",
@@ -24,13 +24,16 @@ METHODS: Final = (
     (
         "Surrogate paths",
         "the real path with each day kept or turned upside down at random, and the map built anew on it. "
-        "There nothing can be predicted; what the statistic is there is its base rate.",
+        "There nothing that was known before a day says which way the day goes; what the statistic is there "
+        "is its base rate. A tie within a day stays in part, so that such an effect is understated.",
     ),
     (
         "Placebo maps",
         "mirrored (distances above and below swapped), shifted (the map of a week before), leverage "
-        "shuffled, volume only. A real effect must vanish on the first two: a claim that does no better is "
-        "not made.",
+        "shuffled, volume only. Where liquidations happen, flow, tiers and imbalance at a tier are judged "
+        "on them too (mirrored: tiers alone). A claim whose estimate is not above those of the first two is "
+        "not made; that a weaker map does as well is said with the claim. The rule is held against its "
+        "twin, and made only where another claim on the way of price stands.",
     ),
     (
         "Days, not bars",

@@ -189,7 +189,8 @@ def clipped_words(names: Sequence[str]) -> str:
     """Return which effects lie beyond a chart's edge, or nothing."""
     if not names:
         return ""
-    return f" Beyond the edge, where an arrow ends: {', '.join(names)}; the table has the figures."
+    told = ", ".join(names)
+    return f" Drawn at the right or left edge, and really beyond it: {told}; the table has the figures."
 
 
 def encounters_words(encounters: Mapping[str, Any]) -> str:
@@ -283,7 +284,8 @@ def ability_words(ways: Mapping[str, Any]) -> str:
         return "Too few days to test the simple rules together."
     superior = ability["superior"]
     stands = (
-        f"These stand by themselves: {', '.join(superior)}."
+        f"In this test these stand by themselves: {', '.join(superior)}. It is not one of the claims above "
+        "and not corrected with them: something to test on days not yet seen, not a reason to trade."
         if superior
         else "None of them stands after the correction for all."
     )

@@ -80,7 +80,7 @@ def packed_columns(
     }
     with np.errstate(divide="ignore", invalid="ignore"):
         packed["imbalance"] = _scaled(np.log(columns["imbalance"]), _LOG_UNIT)
-    for name in ("funding_rate", "oi_base", "equity", "drawdown", "hold_cost"):
+    for name in ("funding_rate", "oi_base", "equity", "drawdown", "held_share"):
         finite = columns[name][np.isfinite(columns[name])]
         largest = float(np.max(np.abs(finite))) if len(finite) else 0.0
         packed[name] = _scaled(columns[name], max(largest, 1e-12) / _OTHER_STEPS)

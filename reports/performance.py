@@ -15,6 +15,7 @@ import pyarrow as pa
 from scipy import stats
 
 from ..datasets.panel import Float64Array1D
+from ..strategies.holding import held_share
 from .formatting import signed
 
 DAYS_A_YEAR: Final = 365
@@ -135,20 +136,13 @@ def max_drawdown(equity: pa.Table, *, cash: float) -> tuple[float, str | None, s
 
 
 def buy_and_hold(bars: pa.Table, *, taker_fee: float) -> float:
-    """Return the return of holding one contract from the first open to the last close, costs included."""
-    first, last = float(bars["open"].to_numpy()[0]), float(bars["close"].to_numpy()[-1])
-    paid = float(buy_and_hold_costs(bars, taker_fee=taker_fee)[-1])
-    return last / first - 1.0 - paid - taker_fee * last / first
+    """Return what all the cash in the contract came to from the first open to the last close, after costs.
 
-
-def buy_and_hold_costs(bars: pa.Table, *, taker_fee: float) -> Float64Array1D:
-    """Return what the holder of a contract has paid at each bar's close, as fractions of its first price.
-
-    The fee of buying and the funding so far, shape (n,); the fee of selling comes on top at the end.
+    See `held_share`: unlevered, funding paid out of the position.
     """
-    first = float(bars["open"].to_numpy()[0])
-    funding = bars["funding_settled"].to_numpy() * bars["close"].to_numpy() / first
-    return taker_fee + np.cumsum(np.nan_to_num(funding))
+    first, last = float(bars["open"].to_numpy()[0]), float(bars["close"].to_numpy()[-1])
+    share = held_share(bars["funding_settled"].to_numpy(), taker_fee=taker_fee)
+    return float(last / first * share[-1] * (1.0 - taker_fee) - 1.0)
 
 
 def mean_interval(net: Float64Array1D) -> tuple[float, float]:

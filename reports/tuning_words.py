@@ -19,8 +19,8 @@ PLATEAU: Final = 0.7
 _COIN: Final = 0.5
 COSTS: Final = (
     "Every trial, the defaults and the winner paid these, and funding as it was settled. Buy-and-hold is "
-    "one contract without leverage, bought at the first open and sold at the last close: taker fee both "
-    "ways, funding paid or received."
+    "all the cash in the contract from the first open to the last close, without leverage: taker fee both "
+    "ways, funding paid out of the position or added to it."
 )
 
 

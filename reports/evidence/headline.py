@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ..formatting import number
 from .claims import Skill, hours_words
@@ -20,6 +21,9 @@ from .verdicts import (
     Verdict,
 )
 
+_NEARLY: Final = 0.9
+"""Share of the map's own effect from which on a weaker map does nearly as well."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
@@ -29,8 +33,8 @@ class Headline:
     ----------
     sentence : str
     where, way, far : Outcome or None
-        Of each skill: evidence if any of its claims has it, else against, else no evidence, else too
-        little data; None where nothing was looked at.
+        Of each skill: evidence if any of its claims has it, else against, else what most claims came to, no
+        evidence or too little data; None where nothing was looked at.
     """
 
     sentence: str
@@ -67,14 +71,17 @@ def headline_of(verdicts: Sequence[Verdict], subject: str) -> Headline:
     sentences = [
         f"On {subject}, {said or 'nothing was looked at'}.",
         *_remarks([*way, *far], outcomes),
+        *_weaker_maps(where),
     ]
     return Headline(sentence=" ".join(sentences), **outcomes)
 
 
 def _overall(verdicts: Sequence[Verdict]) -> Outcome | None:
-    found = {verdict.outcome for verdict in verdicts}
-    order = (EVIDENCE, AGAINST, NO_EVIDENCE, TOO_LITTLE_DATA)
-    return next((outcome for outcome in order if outcome in found), None)
+    found = [verdict.outcome for verdict in verdicts]
+    # One claim that was looked into is no answer where most could not be.
+    mostly_short = 2 * found.count(TOO_LITTLE_DATA) > len(found)
+    rest = (TOO_LITTLE_DATA, NO_EVIDENCE) if mostly_short else (NO_EVIDENCE, TOO_LITTLE_DATA)
+    return next((outcome for outcome in (EVIDENCE, AGAINST, *rest) if outcome in found), None)
 
 
 def _where_clause(verdicts: Sequence[Verdict], outcome: Outcome | None) -> str:
@@ -128,6 +135,24 @@ def _remarks(price: Sequence[Verdict], outcomes: dict[Skill, Outcome | None]) ->
     if short and len(short) < len(price):
         found.append(f"Too little data for {len(short)} of {len(price)} claims about price.")
     return found
+
+
+def _weaker_maps(where: Sequence[Verdict]) -> list[str]:
+    """Return which weaker maps show where liquidations happen nearly as well as the map does."""
+    found = _with(where, EVIDENCE)
+    shared = [
+        name
+        for name in dict.fromkeys(name for verdict in found for name in verdict.claim.placebo)
+        if all(
+            name in v.claim.placebo
+            and v.claim.placebo[name].value >= _NEARLY * v.claim.effect.value
+            for v in found
+        )
+    ]
+    if not found or not shared:
+        return []
+    told = " and ".join(f"“{name}”" for name in shared)
+    return [f"Weaker maps ({told}) show where liquidations happen nearly as well."]
 
 
 def _moments(verdicts: Sequence[Verdict]) -> str:

@@ -47,7 +47,7 @@ from .robustness import Robustness
 from .rules import BothWays, RuleRuns, both_ways, run_rules
 from .surrogates import DEFAULT_SURROGATES, null_markets
 from .tier_study import TierStudy, tier_study
-from .verdicts import Verdict, verdict_of
+from .verdicts import Verdict, verdict_of, with_support
 
 Scope = Literal["claims", "everything"]
 SHIFT_DAYS: Final = 7
@@ -263,8 +263,10 @@ def evidence_of(
     together, forests = _pooled(studies, rng) if len(studies) > 1 else ([], {})
     claims = [s.claim for study in studies.values() for s in study.scored]
     judged = iter([verdict_of(claim) for claim in corrected([*claims, *together])])
-    verdicts = {name: tuple(next(judged) for _ in study.scored) for name, study in studies.items()}
-    pooled = tuple(judged)
+    verdicts = {
+        name: with_support([next(judged) for _ in study.scored]) for name, study in studies.items()
+    }
+    pooled = with_support(list(judged))
     return Evidence(
         markets=dict(studies),
         verdicts=verdicts,

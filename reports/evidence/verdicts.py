@@ -9,7 +9,7 @@ only weakens a claim is said with it as a reservation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -111,6 +111,27 @@ def verdict_of(claim: Claim) -> Verdict:
     )
 
 
+def with_support(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """Return a market's verdicts, the rule's withdrawn where no other claim on the way of price stands.
+
+    A rule on extremes and distances of price may beat the twin in a market in which the map moves nothing:
+    alone it is no evidence that the map knew anything.
+    """
+    supported = any(
+        v.outcome == EVIDENCE and v.claim.kind.skill == "way" and v.claim.name != "rule"
+        for v in verdicts
+    )
+    if supported:
+        return tuple(verdicts)
+    alone = "no other claim on the way of price stands beside it, and another rule on price alone might do it"
+    return tuple(
+        verdict_of(replace(v.claim, veto=alone))
+        if v.claim.name == "rule" and v.outcome == EVIDENCE
+        else v
+        for v in verdicts
+    )
+
+
 def effect_words(claim: Claim, effect: Effect | None = None) -> str:
     """Return an effect with its interval and unit, with the digits that its uncertainty allows."""
     shown = claim.effect if effect is None else effect
@@ -160,6 +181,11 @@ def _reservations(claim: Claim) -> tuple[str, ...]:
         f"not significant by itself {name} (p {p_words(effect.p)})"
         for name, effect in _parts(claim).items()
         if not effect.p < LEVEL
+    ]
+    found += [
+        f"it could not be compared with the {name} map"
+        for name in DECIDING_PLACEBOS
+        if name in claim.placebo and not np.isfinite(claim.placebo[name].value)
     ]
     return (*found, *_placebos_as_good(claim, deciding=False))
 

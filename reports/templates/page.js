@@ -44,7 +44,7 @@
       bars.close[i] = close * unit;
       bars.high[i] = (Math.max(open, close) + moves.high[i]) * unit;
       bars.low[i] = (Math.min(open, close) - moves.low[i]) * unit;
-      bars.hold[i] = packed.cash * (bars.close[i] / bars.open[0] - bars.hold_cost[i]);
+      bars.hold[i] = packed.cash * bars.close[i] / bars.open[0] * bars.held_share[i];
       bars.imbalance[i] = Math.exp(bars.imbalance[i]);
     }
     return bars;

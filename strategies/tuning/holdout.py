@@ -17,6 +17,7 @@ from scipy import stats
 from ...datasets.errors import LiqtiersError
 from ...datasets.panel import Float64Array1D, Panel
 from ..backtest import BacktestResult, run_backtest
+from ..holding import held_share
 from ..parameters import TierBreakoutParameters
 from .folds import Segment
 from .honesty import probabilistic_sharpe_ratio
@@ -147,17 +148,15 @@ def p_value(daily: Float64Array1D, trades: pa.Table) -> float:
 
 
 def buy_and_hold(market: Market, segment: Segment) -> Figures:
-    """Return what holding one contract, unlevered, from the first open to the last close came to.
+    """Return what all the cash in the contract came to from the first open to the last close, after costs.
 
-    The taker's fee is paid twice, funding as it was settled.
+    See `held_share`: unlevered, funding paid out of the position.
     """
     panel, fee = market.panel, market.costs.taker_fee
     part = slice(segment.start, segment.stop)
     first = float(panel.open[segment.start])
-    price = panel.close[part] / first
-    paid = fee + np.cumsum(np.nan_to_num(panel.funding_settled[part]) * price)
-    equity = price - paid
-    equity[-1] -= fee * price[-1]
+    equity = panel.close[part] / first * held_share(panel.funding_settled[part], taker_fee=fee)
+    equity[-1] *= 1.0 - fee
     ends = day_ends(panel.ts[part])
     return Figures(
         total=float(equity[-1] - 1.0),

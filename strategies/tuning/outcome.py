@@ -211,7 +211,7 @@ def open_holdout(
             "holdout_sharpe": holdout["winner"]["sharpe"],
             "difference": search["sharpe"] - holdout["winner"]["sharpe"],
         },
-        "walk_forward": [asdict(step) for step in walk_forward(table, plan.folds)],
+        "walk_forward": [asdict(step) for step in walk_forward(table.eligible(), plan.folds)],
     }
     outcome = {name: _plain(value) for name, value in outcome.items()}
     _write_outcome(folder, outcome, trades, trials)
@@ -292,7 +292,8 @@ def _search(
         trials=tried,
         spread=spread,
     )
-    overfit = overfitting(table.block_sums, table.block_squares, days)
+    able = table.eligible()
+    overfit = overfitting(able.block_sums, able.block_squares, days)
     near = plateau(plan.space, table, row)
     return {
         "trials": len(trials),

@@ -8,9 +8,9 @@ returns over blocks of days stand in its user attributes, for the statistics of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import optuna
@@ -79,6 +79,12 @@ class TrialTable:
 
     def __len__(self) -> int:
         return len(self.number)
+
+    def eligible(self) -> Self:
+        """Return the trials that could have won: those with the trades they must have."""
+        kept = self.feasible
+        columns = {f.name: getattr(self, f.name)[kept] for f in fields(self) if f.name != "params"}
+        return replace(self, params=self.params[kept].reset_index(drop=True), **columns)
 
 
 def block_edges(days: int) -> Int64Array1D:

@@ -134,8 +134,8 @@ def _reservations(
         )
     if near.height < _SPIKE:
         told.append(
-            "The best settings are a spike: their near neighbours score little better than a "
-            f"typical trial ({near.neighbours:.2f} against {near.best:.2f} and {near.typical:.2f})."
+            f"The best settings are a spike: they score {near.best:.2f}, their near neighbours "
+            f"{near.neighbours:.2f}, and a typical trial {near.typical:.2f}."
         )
     if openings > 1:
         told.append(

@@ -50,7 +50,7 @@ def market(n: int, *, seed: int = 0, price: float = 60_000.0) -> dict[str, NDArr
         "equity": 1e5 + np.cumsum(rng.normal(0.0, 50.0, n)),
         "drawdown": -rng.uniform(0.0, 20.0, n),
         "hold": close,
-        "hold_cost": np.cumsum(rng.normal(0.0, 1e-5, n)),
+        "held_share": np.cumprod(1.0 + rng.normal(0.0, 1e-5, n)),
     }
 
 
@@ -76,7 +76,7 @@ def test_prices_come_back_within_a_millionth_of_the_highest(
     assert unit <= 1.0000001e-6 * columns["high"].max()
 
 
-@pytest.mark.parametrize("name", ["oi_base", "equity", "drawdown", "hold_cost", "funding_rate"])
+@pytest.mark.parametrize("name", ["oi_base", "equity", "drawdown", "held_share", "funding_rate"])
 def test_other_columns_come_back_with_their_holes(name: str) -> None:
     """Values are kept to a hundred-thousandth of the largest; an unknown value stays unknown."""
     columns = market(500)

@@ -90,10 +90,17 @@ def test_deepest_drawdown_names_its_peak_and_its_low() -> None:
 
 
 def test_buy_and_hold_pays_fees_both_ways_and_funding() -> None:
-    """One contract from the first open to the last close, 0.1 % of each, funding on the value held."""
+    """All the cash from the first open to the last close, 0.1 % of it each, funding sold and bought."""
     table = bars([100.0, 110.0, 120.0], [110.0, 120.0, 150.0], [0.01, 0.0, -0.02])
-    by_hand = 0.5 - 0.001 - 0.0015 - (0.01 * 110 - 0.02 * 150) / 100
+    by_hand = 1.5 * 0.999 * 0.999 * 0.99 * 1.02 - 1.0
     assert buy_and_hold(table, taker_fee=0.001) == pytest.approx(by_hand)
+
+
+def test_years_of_funding_never_cost_more_than_all() -> None:
+    """A holder who pays 1 % each day of a boom and sees the price fall back has something left."""
+    price = [100.0, *[1000.0] * 200, 100.0]
+    table = bars(price, price, [0.01] * len(price))
+    assert buy_and_hold(table, taker_fee=0.0) == pytest.approx(0.99 ** len(price) - 1.0)
 
 
 def test_buy_and_hold_without_funding_is_price_and_fees() -> None:
@@ -212,7 +219,7 @@ def test_summary_of_three_trades_equals_a_calculation_by_hand() -> None:
         "net_pnl": 5.0,
         "net_return": 0.005,
         "annual_return": 1.005 ** (365 / 2) - 1.0,
-        "buy_and_hold_return": 0.2 - 0.001 - 0.0012 - 0.01 * 110.0 / 100.0,
+        "buy_and_hold_return": 1.2 * 0.999 * 0.999 * 0.99 - 1.0,
         "max_drawdown": 990.0 / 1010.0 - 1.0,
         "exposure": 2 / 3,
         "turnover": 0.6,

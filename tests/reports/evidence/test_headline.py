@@ -110,7 +110,9 @@ def test_too_little_data_is_said_and_counted() -> None:
     nothing = headline(*short)
     assert "there is too little data to say whether the map says anything about" in nothing.sentence
     some = headline(*short, claim_with("imbalance", NO_EVIDENCE))
-    assert NOTHING_NEW in some.sentence
+    assert "there is too little data to say whether" in some.sentence
+    most = headline(*short, *[claim_with("imbalance", NO_EVIDENCE)] * 4)
+    assert NOTHING_NEW in most.sentence
     assert "Too little data for 3 of 4 claims about price." in some.sentence
 
 

@@ -14,7 +14,7 @@ from liqtiers.reports.evidence.pooled import Scores
 from liqtiers.reports.evidence.robustness import Robustness
 from liqtiers.reports.evidence.rules import RuleRuns
 from liqtiers.reports.evidence.study import Evidence, MarketStudy, evidence_of
-from liqtiers.reports.evidence.verdicts import EVIDENCE, NO_EVIDENCE
+from liqtiers.reports.evidence.verdicts import NO_EVIDENCE
 from made_up_evidence import FULL, SURROGATES, market_study_of
 
 pytestmark = pytest.mark.xdist_group("evidence")
@@ -44,15 +44,20 @@ def with_rule(mapped: float, seed: int) -> MarketStudy:
     return replace(market_study_of(FULL), scored=(rule_claim(runs, rng=rng),), runs=runs)
 
 
-@pytest.mark.parametrize(("mapped", "outcome"), [(-1e-3, NO_EVIDENCE), (1e-3, EVIDENCE)])
-def test_a_rule_that_lost_on_all_markets_is_vetoed_on_all_together(
-    mapped: float, outcome: str
-) -> None:
-    """Two markets on which no claim may be made do not make one together."""
+@pytest.mark.parametrize(
+    ("mapped", "why"),
+    [
+        (-1e-3, "the rule itself lost"),
+        (1e-3, "no other claim on the way of price stands beside it"),
+    ],
+)
+def test_a_rule_that_lost_on_all_markets_is_vetoed_on_all_together(mapped: float, why: str) -> None:
+    """Two markets on which no claim may be made do not make one together, and each says why."""
     found = judged(with_rule(mapped, 1), with_rule(mapped, 2))
-    assert [found.verdicts[name][0].outcome for name in found.verdicts] == [outcome, outcome]
-    assert found.pooled[0].outcome == outcome
-    assert found.headline.predicts_price == (outcome == EVIDENCE)
+    verdicts = [*(found.verdicts[name][0] for name in found.verdicts), found.pooled[0]]
+    assert {v.outcome for v in verdicts} == {NO_EVIDENCE}
+    assert all(why in v.sentence for v in verdicts)
+    assert not found.headline.predicts_price
 
 
 @pytest.mark.parametrize("kind", DECIDING_PLACEBOS)

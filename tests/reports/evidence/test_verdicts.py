@@ -21,6 +21,7 @@ from liqtiers.reports.evidence.verdicts import (
     p_words,
     verdict_of,
     verdicts_of,
+    with_support,
 )
 from made_up_claims import claim, effect, parts
 
@@ -131,6 +132,23 @@ def test_a_vetoed_claim_is_not_made_and_says_why() -> None:
     assert vetoed.outcome == NO_EVIDENCE
     assert "the rule itself lost" in vetoed.sentence
     assert alone(replace(claim(value=-0.08), veto="the rule itself lost")).outcome == AGAINST
+
+
+def test_a_rule_alone_is_no_evidence() -> None:
+    """Beating the twin counts only where tiers, flow or imbalance say which way price goes as well."""
+    rule, flow, far = (alone(claim(name)) for name in ("rule", "flow", "far"))
+    assert [v.outcome for v in with_support([rule, flow])] == [EVIDENCE, EVIDENCE]
+    lonely, other = with_support([rule, far])
+    assert (lonely.outcome, other.outcome) == (NO_EVIDENCE, EVIDENCE)
+    assert "no other claim on the way of price stands beside it" in lonely.sentence
+
+
+def test_an_unknown_placebo_is_a_reservation() -> None:
+    """A deciding placebo that could not be computed is not passed over in silence."""
+    unknown = replace(effect(0.0), value=float("nan"), p=float("nan"))
+    verdict = alone(replace(claim(), placebo={"shifted": unknown}))
+    assert verdict.outcome == EVIDENCE
+    assert "it could not be compared with the shifted map" in verdict.reservations
 
 
 def test_weaknesses_are_said_with_the_claim() -> None:

@@ -280,14 +280,14 @@ def test_a_damaged_outcome_is_told(tmp_path: Path, text: str) -> None:
 
 
 def test_buy_and_hold_by_hand(market: Market) -> None:
-    """Bought at the first open, sold at the last close, a fee each, funding at the price of its time."""
+    """Bought at the first open, sold at the last close, a fee each, a thousandth sold for funding."""
     panel = market.panel
     paid = np.zeros(len(panel))
     paid[101] = 0.001
     world = replace(market, panel=replace(panel, funding_settled=paid))
     found = buy_and_hold(world, Segment(100, 148))
     first, last = panel.open[100], panel.close[147]
-    wanted = last / first - 1.0 - 0.0005 - 0.0005 * last / first - 0.001 * panel.close[101] / first
+    wanted = last / first * (1.0 - 0.0005) ** 2 * (1.0 - 0.001) - 1.0
     assert found.total == pytest.approx(wanted)
     assert len(found.equity) == len(np.unique(panel.ts[100:148] // 86_400_000_000))
 
