@@ -150,7 +150,7 @@ def test_installed_command_answers(installed: Path, empty: Path) -> None:
 
 def test_installed_demo_writes_its_report(installed: Path, empty: Path) -> None:
     """The whole main job runs from the wheel, in an empty folder."""
-    answer = run(installed / "liqtiers", "demo", folder=empty)
+    answer = run(installed / "liqtiers", "demo", "--days", "30", folder=empty)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     reports = list(empty.glob("liqtiers-data/runs/*/report.html"))
     assert len(reports) == 1
