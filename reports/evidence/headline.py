@@ -130,6 +130,9 @@ def _remarks(price: Sequence[Verdict], outcomes: dict[Skill, Outcome | None]) ->
     """Return what the sentence on price leaves out: claims that failed the other way, or lacked data."""
     against, short = _with(price, AGAINST), _with(price, TOO_LITTLE_DATA)
     found = []
+    claimed = _with(price, EVIDENCE)
+    if claimed and all(v.claim.effect.value < v.claim.kind.matters for v in claimed):
+        found.append("What it says about price is less than would matter to a trader.")
     if against and EVIDENCE in (outcomes["way"], outcomes["far"]):
         found.append(f"The opposite of what it promises held {_moments(against)}.")
     if short and len(short) < len(price):

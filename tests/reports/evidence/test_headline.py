@@ -116,6 +116,15 @@ def test_too_little_data_is_said_and_counted() -> None:
     assert "Too little data for 3 of 4 claims about price." in some.sentence
 
 
+@pytest.mark.parametrize(("value", "small"), [(0.04, True), (0.06, False)])
+def test_an_effect_too_small_to_matter_is_said_to_be(value: float, small: bool) -> None:
+    """Significance is not size: of a flow below 0.05 the headline says that it would not matter."""
+    (verdict,) = verdicts_of([claim("flow", value, error=0.001)])
+    found = headline_of([verdict], "BTCUSDT")
+    assert verdict.outcome == EVIDENCE
+    assert ("less than would matter to a trader" in found.sentence) == small
+
+
 def test_failed_sides_are_counted() -> None:
     """Where one side of the book was located and the other not, the headline says how many failed."""
     found = headline(claim_with("where", EVIDENCE), claim_with("where", NO_EVIDENCE))
