@@ -184,10 +184,6 @@ def _average(values: Float64Array1D, bars: int) -> Float64Array1D:
     return mean
 
 
-FACT_NAMES: Final = Facts._fields
-"""In the order of `Facts`."""
-
-
 def sliced(market: EvidenceMarket, start: int, stop: int) -> EvidenceMarket:
     """Return bars `start` to `stop` (exclusive) of a market."""
     return replace(
