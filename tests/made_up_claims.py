@@ -34,6 +34,13 @@ def parts(first: float, second: float, without_best: float, error: float = 0.014
 
 
 def claim(name: str = "flow", value: float = 0.08, error: float = 0.01, **changes: Any) -> Claim:
-    """A claim that stands in all parts of its data."""
+    """A claim that stands in all parts of its data; a placebo varies as the claim does, on its own."""
     options = {"horizon_hours": 1.0, "robust": parts(value, value, 0.9 * value)} | changes
+    options.setdefault(
+        "beyond",
+        {
+            kind: effect(value - other.value, 1.4 * error)
+            for kind, other in options.get("placebo", {}).items()
+        },
+    )
     return claim_of(name, effect=options.pop("effect", effect(value, error)), **options)

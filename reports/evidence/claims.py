@@ -21,7 +21,7 @@ Skill = Literal["where", "way", "far"]
 MIRRORED: Final = "mirrored"
 SHIFTED: Final = "shifted"
 DECIDING_PLACEBOS: Final = (MIRRORED, SHIFTED)
-"""Maps in which a real effect must vanish: a claim that does no better than they do is not made."""
+"""Maps in which a real effect must vanish: a claim that is not clearly better than on them is not made."""
 
 
 class ClaimKind(NamedTuple):
@@ -116,6 +116,8 @@ class Claim:
     robust : Robustness
     placebo : dict of str to Effect
         The same statistic on placebo maps, by their names.
+    beyond : dict of str to Effect
+        The effect less that of each placebo map, tested by the same blocks of days.
     p_corrected : float
         After Holm's correction for all that was looked at; see `corrected`.
     looks : int
@@ -131,6 +133,7 @@ class Claim:
     effect: Effect
     robust: Robustness
     placebo: Mapping[str, Effect] = field(default_factory=dict)
+    beyond: Mapping[str, Effect] = field(default_factory=dict)
     p_corrected: float = float("nan")
     looks: int = 0
     veto: str = ""
@@ -160,6 +163,7 @@ def claim_of(
     effect: Effect,
     robust: Robustness,
     placebo: Mapping[str, Effect] | None = None,
+    beyond: Mapping[str, Effect] | None = None,
     *,
     side: str = "",
 ) -> Claim:
@@ -173,7 +177,8 @@ def claim_of(
     effect : Effect
         In the kind's own unit before its scale (a daily return as a fraction).
     robust : Robustness
-    placebo : dict of str to Effect, optional
+    placebo, beyond : dict of str to Effect, optional
+        Of the same placebo maps, see `Claim`.
     side : str
         ``short`` or ``long``, for claims about one side of the book.
 
@@ -196,6 +201,7 @@ def claim_of(
         effect=effect,
         robust=robust,
         placebo=placebo or {},
+        beyond=beyond or {},
     )
 
 

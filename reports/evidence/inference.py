@@ -93,6 +93,56 @@ def clustered_mean(
     return _tested(scores, weights, n=len(values), rng=rng, draws=draws)
 
 
+def clustered_difference(
+    values: Float64Array1D,
+    cluster: Int64Array1D,
+    others: Float64Array1D,
+    other_cluster: Int64Array1D,
+    *,
+    rng: np.random.Generator,
+    draws: int = DEFAULT_DRAWS,
+) -> Effect:
+    """Return the mean of clustered observations less that of others in the same clusters, tested against 0.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n,)
+    cluster : ndarray of int64, shape (n,)
+    others : ndarray of float64, shape (m,)
+        Of another number of observations as a rule: what was seen on another map on the same days.
+    other_cluster : ndarray of int64, shape (m,)
+        Counted as `cluster` is.
+    rng : numpy.random.Generator
+    draws : int
+
+    Returns
+    -------
+    Effect
+        Of the difference; `n` is that of both together. Unknown where either side is empty.
+
+    Raises
+    ------
+    InputError
+        If a value is not finite, or there are not as many clusters as values.
+
+    Notes
+    -----
+    Days on which both did well say little of the difference: each cluster counts with what it adds to it,
+    ``sum(values - mean) / n - sum(others - mean) / m``, the influence function of a difference of means.
+    """
+    _check((values,), cluster)
+    _check((others,), other_cluster)
+    size = len(values) + len(others)
+    together = np.concatenate((cluster, other_cluster))
+    if not (len(values) and len(others)):
+        return _unknown(float("nan"), size, len(np.unique(together)))
+    first, second = float(values.mean()), float(others.mean())
+    influence = np.concatenate(((values - first) / len(values), (second - others) / len(others)))
+    (sums,) = _cluster_sums((influence,), together)
+    weights = np.full(len(sums), 1.0 / len(sums))
+    return _tested(sums + (first - second) * weights, weights, n=size, rng=rng, draws=draws)
+
+
 def clustered_correlation(
     x: Float64Array1D,
     y: Float64Array1D,

@@ -21,7 +21,13 @@ from ..rank_statistics import TakenOut, rank_residuals
 from .claims import Claim, claim_of
 from .flow import way_scores
 from .imbalance import ImbalanceEvidence
-from .inference import Effect, blocks_of, clustered_correlation, clustered_mean
+from .inference import (
+    Effect,
+    blocks_of,
+    clustered_correlation,
+    clustered_difference,
+    clustered_mean,
+)
 from .market import HORIZON_HOURS, EvidenceMarket, day_of
 from .matching import covariates_of
 from .pooled import Scores
@@ -81,6 +87,7 @@ def mean_claim(
             clustered_mean(*scores, rng=rng),
             mean_robustness(*scores, rng=rng),
             {kind: clustered_mean(*found, rng=rng) for kind, found in (placebo or {}).items()},
+            _beyond(scores, placebo or {}, rng=rng),
         ),
         scores=scores,
         placebo=placebo or {},
@@ -130,10 +137,13 @@ def correlation_claim(
         taken_out=columns.taken_out,
     )
     others = {kind: effect(of) for kind, of in (placebo or {}).items()}
+    scores = Scores(_products(columns), block(columns))
+    placebos = {kind: Scores(_products(of), block(of)) for kind, of in (placebo or {}).items()}
+    beyond = _beyond(scores, placebos, rng=rng)
     return Scored(
-        claim=claim_of(name, hours, effect(columns), robust, others, side=side),
-        scores=Scores(_products(columns), block(columns)),
-        placebo={kind: Scores(_products(of), block(of)) for kind, of in (placebo or {}).items()},
+        claim=claim_of(name, hours, effect(columns), robust, others, beyond, side=side),
+        scores=scores,
+        placebo=placebos,
     )
 
 
@@ -252,6 +262,12 @@ def with_map(market: EvidenceMarket, features: MapFeatures) -> EvidenceMarket:
         instrument=market.instrument,
         window=market.window,
     )
+
+
+def _beyond(
+    scores: Scores, placebo: Mapping[str, Scores], *, rng: np.random.Generator
+) -> dict[str, Effect]:
+    return {kind: clustered_difference(*scores, *other, rng=rng) for kind, other in placebo.items()}
 
 
 def _break_columns(tiers: TierStudy, place: int) -> Columns:

@@ -84,6 +84,7 @@ def claim_about(verdict: Verdict) -> dict[str, Any]:
         "reasons": list(verdict.reasons),
         "reservations": list(verdict.reservations),
         "placebo": {name: effect_about(e, kind.scale) for name, e in claim.placebo.items()},
+        "beyond": {name: effect_about(e, kind.scale) for name, e in claim.beyond.items()},
         "robust": {name: effect_about(e, kind.scale) for name, e in parts.items()},
     }
 

@@ -2,8 +2,8 @@
 
 "No evidence" is said where an effect that matters would have been found and was not; "too little data"
 where it could have been missed. An effect that is significant after correction is still not claimed if it
-turns around in half of the data or without its three best days, or if a placebo map does as well. What
-only weakens a claim is said with it as a reservation.
+turns around in half of the data or without its three best days, or if it is not clearly larger than on a
+placebo map. What only weakens a claim is said with it as a reservation.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def _reservations(claim: Claim) -> tuple[str, ...]:
     found += [
         f"it could not be compared with the {name} map"
         for name in DECIDING_PLACEBOS
-        if name in claim.placebo and not np.isfinite(claim.placebo[name].value)
+        if name in claim.beyond and not claim.beyond[name].known
     ]
     return (*found, *_placebos_as_good(claim, deciding=False))
 
@@ -199,13 +199,24 @@ def _parts(claim: Claim) -> dict[str, Effect]:
 
 
 def _placebos_as_good(claim: Claim, *, deciding: bool) -> list[str]:
-    sign = np.sign(claim.effect.value)
     return [
-        f"a placebo map ({name}) does as well ({_figure(claim, effect.value)})"
-        for name, effect in claim.placebo.items()
-        if (name in DECIDING_PLACEBOS) == deciding
-        and sign * effect.value >= sign * claim.effect.value
+        f"{_as_good(claim, name)} on a placebo map ({name}: {_figure(claim, claim.placebo[name].value)})"
+        for name in claim.beyond
+        if (name in DECIDING_PLACEBOS) == deciding and _as_good(claim, name)
     ]
+
+
+def _as_good(claim: Claim, name: str) -> str:
+    """Return in words that the effect does not exceed a placebo's; empty where it does, or is unknown.
+
+    One-sided at 5 %: an effect that vanishes on the placebo has to be told from it.
+    """
+    beyond, sign = claim.beyond[name], np.sign(claim.effect.value)
+    if sign * beyond.value <= 0.0:
+        return "it is as large"
+    if beyond.p / 2.0 >= LEVEL:
+        return f"it is not clearly larger (p {p_words(beyond.p / 2.0)}) than"
+    return ""
 
 
 def _sentence(

@@ -14,6 +14,7 @@ from liqtiers.reports.evidence.inference import (
     Effect,
     blocks_of,
     clustered_correlation,
+    clustered_difference,
     clustered_mean,
     holm,
     minimum_detectable_effect,
@@ -69,6 +70,62 @@ def test_single_observations_are_judged_as_by_students_t(shift: float) -> None:
     interval = textbook.confidence_interval(0.95)
     assert effect.p == pytest.approx(textbook.pvalue, abs=0.02)
     assert (effect.low, effect.high) == pytest.approx((interval.low, interval.high), abs=0.02)
+
+
+def test_a_difference_is_judged_by_clusters_that_both_sides_share() -> None:
+    """statsmodels' regression on a dummy with cluster-robust errors: the same difference and error."""
+    from statsmodels.regression import linear_model  # here, since it takes seconds
+
+    rng = np.random.default_rng(8)
+    cluster = some_clusters(rng, 40, 6)
+    values = clustered_noise(rng, cluster)
+    of_second = rng.random(len(cluster)) < 0.4
+    effect = clustered_difference(
+        values[~of_second], cluster[~of_second], values[of_second], cluster[of_second], rng=rng
+    )
+    design = np.column_stack([np.ones(len(values)), ~of_second])
+    fitted = linear_model.OLS(values, design).fit(
+        cov_type="cluster", cov_kwds={"groups": cluster, "use_correction": False}
+    )
+    error = fitted.bse[1] * np.sqrt(40 / 39)
+    assert effect.value == pytest.approx(fitted.params[1])
+    assert effect.mde == pytest.approx(minimum_detectable_effect(error, degrees=39))
+    assert (effect.n, effect.clusters) == (len(values), 40)
+
+
+def test_what_both_sides_share_leaves_no_doubt_about_their_difference() -> None:
+    """Days that move both alike cancel; a day more or less on one side is told from the other by its mean."""
+    rng = np.random.default_rng(9)
+    cluster = np.repeat(np.arange(60), 4)
+    shared = clustered_noise(rng, cluster)
+    other = shared + rng.normal(0.0, 0.01, len(shared))
+    effect = clustered_difference(shared + 0.05, cluster, other, cluster, rng=rng)
+    assert effect.value == pytest.approx(0.05, abs=0.01)
+    assert effect.p < 0.01
+    assert clustered_mean(shared + 0.05, cluster, rng=rng).p > 0.1
+
+
+def test_a_difference_keeps_its_level() -> None:
+    """Of worlds without a difference, with unequal heavy-tailed clusters, about 5 % are significant."""
+    rng = np.random.default_rng(10)
+    false = 0
+    for _ in range(WORLDS):
+        cluster = some_clusters(rng, 40, 5)
+        values = clustered_noise(rng, cluster)
+        second = rng.random(len(cluster)) < 0.5
+        effect = clustered_difference(
+            values[second], cluster[second], values[~second], cluster[~second], rng=rng, draws=199
+        )
+        false += effect.p < 0.05
+    assert false <= MOST_FALSE
+
+
+def test_a_difference_from_nothing_is_unknown() -> None:
+    """Without an observation on one side there is nothing to compare with."""
+    rng, nothing = np.random.default_rng(0), np.array([], dtype=np.int64)
+    effect = clustered_difference(np.ones(3), np.arange(3), np.array([]), nothing, rng=rng)
+    assert not effect.known
+    assert effect.n == 3
 
 
 def test_minimum_detectable_effect_rests_on_the_clustered_standard_error() -> None:
