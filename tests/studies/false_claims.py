@@ -164,6 +164,7 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
         "most_allowed": int(binom.ppf(SURE, len(null), LEVEL)),
         "null_claims_by_verdict": dict(sorted(claims.items())),
         "null_against_by_verdict": dict(sorted(against.items())),
+        "null_worlds_against": sum(bool(r["against"]) for r in null),
         "null_claims_where": sum(bool(r["turned_where"]) for r in null),
         "null_significant_alone": {
             key: count for key, count in sorted(alone.items()) if not key.startswith("where")
