@@ -44,6 +44,7 @@ OUTCOME_LOOKS: Final = {
 PLACEBO_MARKERS: Final = {
     "mirrored": "triangle",
     "shifted": "x",
+    "price alone": "diamond",
     "leverage shuffled": "cross",
     "volume only": "asterisk",
 }

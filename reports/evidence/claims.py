@@ -20,7 +20,8 @@ from .robustness import Robustness
 Skill = Literal["where", "way", "far"]
 MIRRORED: Final = "mirrored"
 SHIFTED: Final = "shifted"
-DECIDING_PLACEBOS: Final = (MIRRORED, SHIFTED)
+PRICE_ALONE: Final = "price alone"
+DECIDING_PLACEBOS: Final = (MIRRORED, SHIFTED, PRICE_ALONE)
 """Maps in which a real effect must vanish: a claim that is not clearly better than on them is not made."""
 
 

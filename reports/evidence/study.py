@@ -18,7 +18,7 @@ from ...datasets.panel import Float64Array1D
 from ...strategies.parameters import CostParameters, TierBreakoutParameters
 from ...strategies.slippage import Slippage
 from .capacity import CapacityRow, capacity
-from .claims import Claim, claim_of, corrected
+from .claims import MIRRORED, PRICE_ALONE, SHIFTED, Claim, claim_of, corrected
 from .conventions import Conventions, compare_conventions
 from .counterexamples import Counterexample, moves_against, rejected_tiers
 from .flow import FlowEvidence, flow_evidence, way_correlations
@@ -179,19 +179,21 @@ def market_study(
     tell("tiers that price reached, on the map and on placebo maps")
     hours = horizons_of(market.panel, HORIZON_HOURS)
     placebos = _placebos(market, recipe, settings.scope, rng)
+    twin = price_only_twin(market)
     tiers = tier_study(market, hours, rng=rng)
-    placebo_tiers = {name: tier_study(other, hours, rng=rng) for name, other in placebos.items()}
+    placebo_tiers = {
+        name: tier_study(other, hours, rng=rng)
+        for name, other in {**placebos, PRICE_ALONE: with_map(market, twin)}.items()
+    }
     nulls = _told(
         null_markets(market, recipe, rng=rng, count=settings.surrogates), settings.surrogates, tell
     )
     flows: list[Float64Array1D] = []
     imbalance = imbalance_evidence(market, _flows_noted(nulls, hours, flows), rng=rng)
     tell("the rule on the map and on price alone")
-    runs = run_rules(
-        market, price_only_twin(market), parameters=settings.parameters, costs=settings.costs
-    )
+    runs = run_rules(market, twin, parameters=settings.parameters, costs=settings.costs)
     # What a mirrored map predicts to be swept is the real map's with the sides swapped: no placebo.
-    moved = {name: other for name, other in placebos.items() if name != "mirrored"}
+    moved = {name: other for name, other in placebos.items() if name != MIRRORED}
     tell("claims, their halves and their placebos")
     scored = [
         *where_claims(market, moved, rng=rng),
@@ -310,7 +312,7 @@ def _flows_noted(
 def _placebos(
     market: EvidenceMarket, recipe: MapRecipe | None, scope: Scope, rng: np.random.Generator
 ) -> dict[str, EvidenceMarket]:
-    maps = {"mirrored": mirrored(market), "shifted": shifted(market, SHIFT_DAYS)}
+    maps = {MIRRORED: mirrored(market), SHIFTED: shifted(market, SHIFT_DAYS)}
     if scope == "everything" and recipe is not None:
         maps["leverage shuffled"] = leverage_shuffled(market, recipe, rng=rng)
         maps["volume only"] = volume_only(market, recipe)
