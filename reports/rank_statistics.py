@@ -120,16 +120,82 @@ def rank_residuals(
     nothing but the sum of five normal controls, rank residuals correlate at 0.2. Curves leave less than
     0.01 of it.
     """
+    ranks, design = _ranks_and_design(columns, controls, taken_out)
+    residuals = [rank - design @ np.linalg.lstsq(design, rank, rcond=None)[0] for rank in ranks]
+    # What least squares leaves of a rank that the controls explain fully is rounding.
+    limit = 1e-9 * len(ranks[0]) ** 1.5
+    return [r if np.sqrt(r @ r) > limit else np.zeros_like(r) for r in residuals]
+
+
+def correlations_without_each(
+    first: Float64Array1D,
+    second: Float64Array1D,
+    controls: Sequence[Float64Array1D],
+    cluster: Int64Array1D,
+    *,
+    taken_out: TakenOut = "ranks",
+) -> Float64Array1D:
+    """Return the correlation of `rank_residuals` without each of the clusters in turn, shape (clusters,).
+
+    Parameters
+    ----------
+    first, second : ndarray of float64, shape (n,)
+    controls : sequence of ndarray of float64, shape (n,)
+    cluster : ndarray of int64, shape (n,)
+    taken_out : str
+        See `rank_residuals`.
+
+    Returns
+    -------
+    ndarray of float64
+        In the order of the clusters' labels; the controls are fitted anew each time, ranks are those
+        among all rows. NaN where nothing is left of a column.
+
+    Raises
+    ------
+    InputError
+        If a value is not finite.
+    """
+    ranks, design = _ranks_and_design((first, second), controls, taken_out)
+    # In an orthonormal basis of the design all cross products are known: leaving rows out takes their own
+    # products away.
+    basis = _orthonormal(design)
+    left = np.column_stack(ranks)
+    left -= basis @ (basis.T @ left)
+    left /= np.maximum(np.linalg.norm(left, axis=0), 1e-300)
+    _, row = np.unique(cluster, return_inverse=True)
+    order = np.argsort(row, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(row[order]) != 0])[1:]
+    kept = np.empty((len(starts) + 1, 2, 2))
+    for k, rows in enumerate(np.split(order, starts)):
+        own, rest = basis[rows], left[rows]
+        cross = own.T @ rest
+        inner = np.linalg.pinv(np.eye(basis.shape[1]) - own.T @ own, rcond=1e-10, hermitian=True)
+        kept[k] = left.T @ left - rest.T @ rest - cross.T @ inner @ cross
+    size = kept[:, 0, 0] * kept[:, 1, 1]
+    some = np.minimum(kept[:, 0, 0], kept[:, 1, 1]) > 1e-9
+    found: Float64Array1D = np.where(
+        some, kept[:, 0, 1] / np.sqrt(np.where(some, size, 1.0)), np.nan
+    )
+    return found
+
+
+def _ranks_and_design(
+    columns: Sequence[Float64Array1D], controls: Sequence[Float64Array1D], taken_out: TakenOut
+) -> tuple[list[Float64Array1D], NDArray[np.float64]]:
     if not all(np.isfinite(column).all() for column in (*columns, *controls)):
         raise InputError("a rank correlation needs finite values: leave out the others first")
     ranks = [rankdata(column) for column in columns]
     design = np.column_stack([np.ones(len(ranks[0])), *(rankdata(c) for c in controls)])
     if taken_out == "curves" and len(controls):
         design = _with_curves(design, ranks)
-    residuals = [rank - design @ np.linalg.lstsq(design, rank, rcond=None)[0] for rank in ranks]
-    # What least squares leaves of a rank that the controls explain fully is rounding.
-    limit = 1e-9 * len(ranks[0]) ** 1.5
-    return [r if np.sqrt(r @ r) > limit else np.zeros_like(r) for r in residuals]
+    return ranks, design
+
+
+def _orthonormal(design: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a basis of the space of the design's columns, of as many columns as are independent."""
+    basis, sizes, _ = np.linalg.svd(design / np.linalg.norm(design, axis=0), full_matrices=False)
+    return np.asarray(basis[:, sizes > 1e-10 * sizes[0]])
 
 
 def _with_curves(design: NDArray[np.float64], ranks: list[Float64Array1D]) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from scipy.stats import t as student
 
 from ...datasets.errors import InputError
 from ...datasets.panel import Float64Array1D, Int64Array1D
-from ..rank_statistics import TakenOut, rank_residuals
+from ..rank_statistics import TakenOut, correlations_without_each, rank_residuals
 from ._sign_flips import SignFlips
 
 LEVEL: Final = 0.05
@@ -181,19 +181,32 @@ def clustered_correlation(
 
     Notes
     -----
-    With standardised rank residuals u and v the correlation r solves
-    ``sum(u v - r (u^2 + v^2) / 2) = 0``; these are the scores that are summed by cluster.
+    The clusters' scores are jackknife pseudo-values, ``G r - (G - 1) r_without`` for each of G clusters,
+    the controls fitted anew each time. Residuals of a dozen controls, fitted to some hundred rows, are
+    smaller than what they stand for: with them as scores, 8 to 11 % of simulated worlds without an effect
+    were significant at 5 %.
+
+    References
+    ----------
+    MacKinnon, J. G., Nielsen, M. O. & Webb, M. D. (2023). Cluster-robust inference: a guide to
+    empirical practice. Journal of Econometrics 232, 272-299, doi:10.1016/j.jeconom.2022.04.001
     """
     _check((x, y, *controls), cluster)
     first, second = rank_residuals((x, y), controls, taken_out=taken_out) if len(x) else (x, y)
     size = float(np.sqrt((first @ first) * (second @ second)))
+    count = len(np.unique(cluster))
     if not size > 0.0:
-        return _unknown(float("nan"), len(x), len(np.unique(cluster)))
-    ratio = float(np.sqrt((second @ second) / (first @ first)))
-    spread = (np.square(first) * ratio + np.square(second) / ratio) / 2.0
-    scores, weights = _cluster_sums((first * second / size, spread / size), cluster)
-    effect = _tested(scores, weights, n=len(x), rng=rng, draws=draws)
-    return _within(effect, -1.0, 1.0)
+        return _unknown(float("nan"), len(x), count)
+    value = float(first @ second) / size
+    if count < 2:
+        return _unknown(value, len(x), count)
+    without = correlations_without_each(x, y, controls, cluster, taken_out=taken_out)
+    if not np.isfinite(without).all():
+        return _unknown(value, len(x), count)
+    pseudo = value + (count - 1) * (without.mean() - without)
+    weights = np.full(count, 1.0 / count)
+    effect = _tested(pseudo * weights, weights, n=len(x), rng=rng, draws=draws)
+    return replace(_within(effect, -1.0, 1.0), value=value)
 
 
 def surrogate_effect(value: float, surrogates: Float64Array1D, *, n: int, clusters: int) -> Effect:

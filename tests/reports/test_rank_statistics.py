@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from liqtiers.datasets.errors import InputError
 from liqtiers.reports.rank_statistics import (
+    correlations_without_each,
     day_block_interval,
     partial_rank_correlation,
     rank_correlation,
@@ -26,6 +27,29 @@ def test_rank_correlation_is_spearmans(values: np.ndarray) -> None:
         assert rank_correlation(values[0], values[1]) == pytest.approx(
             spearmanr(values[0], values[1]).statistic, abs=1e-12
         )
+
+
+@pytest.mark.parametrize("controls", [0, 1, 4])
+def test_each_cluster_is_left_out_as_by_hand(controls: int) -> None:
+    """Least squares on the rows that are kept, with the ranks of all rows; labels in any order."""
+    rng = np.random.default_rng(controls)
+    cluster = rng.integers(3, 9, 60) * 7
+    columns = rng.normal(size=(2 + controls, 60)) + rng.normal(size=70)[cluster]
+    found = correlations_without_each(columns[0], columns[1], list(columns[2:]), cluster)
+    ranks = np.array([rankdata(column) for column in columns])
+    for value, name in zip(found, np.unique(cluster), strict=True):
+        first, second, *others = ranks[:, cluster != name]
+        design = np.column_stack([np.ones(len(first)), *others])
+        left = [r - design @ np.linalg.lstsq(design, r, rcond=None)[0] for r in (first, second)]
+        assert value == pytest.approx(np.corrcoef(*left)[0, 1], abs=1e-9)
+
+
+def test_a_cluster_that_holds_all_that_varies_leaves_nothing() -> None:
+    """Without the one row that differs there is no correlation; without another there is one."""
+    first, second = np.r_[np.zeros(9), 1.0], np.arange(10.0)
+    found = correlations_without_each(first, second, [], np.arange(10))
+    assert np.isnan(found[-1])
+    assert np.isfinite(found[:-1]).all()
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -231,6 +231,17 @@ def test_clustered_noise_is_seldom_called_an_effect() -> None:
     assert false["rows"] > 2 * MOST_FALSE
 
 
+def test_a_dozen_controls_of_some_hundred_rows_are_paid_for() -> None:
+    """Persistent controls that eat degrees of freedom, in few clusters: still 5 % and not 10."""
+    rng = np.random.default_rng(21)
+    cluster = np.repeat(np.arange(30), 8)
+    false = 0
+    for _ in range(WORLDS):
+        x, y, *controls = (clustered_noise(rng, cluster) for _ in range(12))
+        false += clustered_correlation(x, y, controls, cluster, rng=rng, draws=199).p < 0.05
+    assert false <= MOST_FALSE
+
+
 def test_overlapping_horizons_are_seldom_called_skill() -> None:
     """A persistent predictor and overlapping sums of noise: clustered in blocks of two horizons, 5 % hold."""
     rng = np.random.default_rng(11)
