@@ -13,8 +13,20 @@ from liqtiers.datasets.lake import Lake
 
 
 def workspace() -> Path:
-    """Return the workspace folder, whether it exists or not."""
-    return Path(os.environ.get("LIQTIERS_HOME") or "liqtiers-data")
+    """Return the workspace folder, whether it exists or not.
+
+    Raises
+    ------
+    InputError
+        If a file stands in its place.
+    """
+    folder = Path(os.environ.get("LIQTIERS_HOME") or "liqtiers-data")
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise InputError(
+                f"the workspace cannot be {folder}, since {place} is a file: set LIQTIERS_HOME to a folder"
+            )
+    return folder
 
 
 def open_lake() -> Lake:

@@ -76,6 +76,9 @@ def run(
 
     Example: liqtiers evidence --venue binance --symbol BTCUSDT --timeframe 5m
     """
+    twice = [name for name in symbol if symbol.count(name) > 1]
+    if twice:
+        raise InputError(f"--symbol {twice[0]} is given twice: give each symbol once")
     lake = open_lake()
     settings = StudySettings(
         costs=costs,
@@ -175,7 +178,8 @@ def depth_table(path: Path) -> DepthSlippage:
             rows = list(csv.DictReader(file))
         levels = [(float(row["distance_bps"]), float(row["notional"])) for row in rows]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--depth {path} cannot be read: {error}") from error
+        told = getattr(error, "strerror", None) or error
+        raise InputError(f"--depth {path} cannot be read: {told}") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(
             f"--depth {path} must be a csv with the columns distance_bps,notional and numbers in them"

@@ -166,21 +166,17 @@ def _trailing(log_close: Float64Array1D, bars: int) -> Float64Array1D:
 
 
 def _average(values: Float64Array1D, bars: int) -> Float64Array1D:
-    """Return the trailing mean over `bars` values; NaN until there are so many known ones.
-
-    Notes
-    -----
-    Unknown values may only stand at the start.
-    """
+    """Return the trailing mean over `bars` values; NaN where one of them is unknown."""
     mean = np.full(len(values), np.nan)
-    first = int(np.argmax(np.isfinite(values))) if np.isfinite(values).any() else len(values)
-    known = values[first:]
-    if len(known) < bars:
+    known = np.isfinite(values)
+    if len(values) < bars or not known.any():
         return mean
-    # Sums of differences from the first value keep their digits over years.
-    base = float(known[0])
-    total = np.concatenate([[0.0], np.cumsum(known - base)])
-    mean[first + bars - 1 :] = base + (total[bars:] - total[:-bars]) / bars
+    # Sums of differences from the first known value keep their digits over years.
+    base = float(values[np.argmax(known)])
+    total = np.concatenate([[0.0], np.cumsum(np.where(known, values - base, 0.0))])
+    count = np.concatenate([[0], np.cumsum(known)])
+    whole = count[bars:] - count[:-bars] == bars
+    mean[bars - 1 :] = np.where(whole, base + (total[bars:] - total[:-bars]) / bars, np.nan)
     return mean
 
 

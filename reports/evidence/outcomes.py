@@ -148,8 +148,14 @@ def outcomes_of(market: EvidenceMarket, encounters: Encounters, hours: float) ->
         excess_move=excess,
         predicted=predicted,
         printed=printed,
-        open_interest_lost=np.where(known, 1.0 - panel.oi_base[end] / before, np.nan),
+        open_interest_lost=_share_lost(before, np.where(known, panel.oi_base[end], np.nan)),
     )
+
+
+def _share_lost(before: Float64Array1D, after: Float64Array1D) -> Float64Array1D:
+    # Of no open interest nothing can be lost.
+    some = before > 0.0
+    return np.where(some, 1.0 - after / np.where(some, before, 1.0), np.nan)
 
 
 def path_after(

@@ -168,7 +168,7 @@ def _strategy_record(setup: Setup, scene: Scene) -> Record:
         features = setup.map_source.build(scene, setup.instrument)
     except InputError:
         raise
-    except Exception as error:  # noqa: BLE001  # whatever a hook of the user's raises
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a hook of the user's raises
         return _failed(scene.panel, error, setup.map_source.hook or setup.target)
     strategy = load_target(setup.target)
     cerebro = perpetual_cerebro(
@@ -198,7 +198,7 @@ def _feature_record(setup: Setup, scene: Scene) -> Record:
         result = feature(*given, **options)
     except InputError:
         raise
-    except Exception as error:  # noqa: BLE001  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the user's code raises
         return _failed(scene.panel, error, setup.target)
     return Record(
         ts=scene.panel.ts,
@@ -227,7 +227,7 @@ def _feature_columns(
         yield str(name), Column(Stage.LINE, numbers, source.of_text(str(name)) or where)
 
 
-def _failed(panel: Panel, error: Exception, target: Target) -> Record:
+def _failed(panel: Panel, error: BaseException, target: Target) -> Record:
     told = f"{type(error).__name__}: {error}".removesuffix(": ")
     where = user_line(traceback.walk_tb(error.__traceback__), target)
     return Record(ts=panel.ts, bars=0, failure=Failure(-1, told, where))

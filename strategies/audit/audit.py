@@ -182,6 +182,7 @@ def audit(
     jobs = [Job(record, each) for each in (run, run, replace(run, times=2))]
     whole, again, second = processes.map(jobs)
     _check_repeats(setup, whole, again, settings)
+    _check_something_done(setup, (whole, second))
     cuts = _cuts(setup, whole, settings)
     starts = _starts(whole, settings)
     runs = [replace(run, stop=cut) for cut in cuts] + [replace(run, start=s) for s in starts]
@@ -229,6 +230,17 @@ def _check_repeats(setup: Setup, whole: Record, again: Record, settings: AuditSe
             f"{first.name} at bar {first.bar}, {first.whole} and {first.cut_off}; seed its random "
             "numbers and keep the clock out of it, else nothing can be said"
         )
+
+
+def _check_something_done(setup: Setup, runs: Sequence[Record]) -> None:
+    """Refuse a target of which there is nothing to compare: it would pass whatever it does."""
+    lines = [c.values for run in runs for c in run.columns.values() if c.stage == Stage.LINE]
+    if any(run.orders for run in runs) or any(np.isfinite(values).any() for values in lines):
+        return
+    raise InputError(
+        f"{setup.target} leaves nothing to compare on these bars: no line with a value, no order; take "
+        "more bars, or others"
+    )
 
 
 def _check_failure(setup: Setup, whole: Record, changes: Sequence[Change] | None) -> None:

@@ -79,7 +79,7 @@ class Recorder:
         failure = None
         try:
             self._cerebro.run()
-        except Exception as error:  # noqa: BLE001  # whatever the user's code raises
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the user's code raises
             frames = traceback.walk_tb(error.__traceback__)
             told = f"{type(error).__name__}: {error}".removesuffix(": ")
             failure = Failure(self._bar, told, user_line(frames, self._target))

@@ -81,7 +81,7 @@ def load_target(target: Target) -> Any:
     """
     try:
         module = _load_file(Path(target.source)) if target.is_file else _import(target.source)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = user_line(traceback.walk_tb(error.__traceback__), target)
         told = f"{type(error).__name__}: {error}"
         raise InputError(f"{where or target.source} cannot be loaded: {told}") from error

@@ -122,6 +122,11 @@ def open_storage(address: str) -> optuna.storages.BaseStorage:
             "postgresql+psycopg://USER@HOST/DATABASE or sqlite:///FILE"
         ) from None
     except Exception as error:  # noqa: BLE001  # a driver may raise anything
+        on_disk = sqlalchemy.engine.make_url(address).get_backend_name() == "sqlite"
+        if on_disk and isinstance(error, sqlalchemy.exc.OperationalError):
+            raise LakeError(
+                f"cannot open the storage {told}: does its folder exist, and may files be written there?"
+            ) from None
         # SQLAlchemy's own errors repeat the address with the password.
         raise LakeError(
             f"cannot open the storage {told}: {type(error).__name__}. Does the server run, do user, "

@@ -33,6 +33,16 @@ def test_facts_equal_pandas(null_world: EvidenceMarket) -> None:
     assert facts.known().sum() == len(panel) - 2016
 
 
+def test_one_unknown_close_is_forgotten_again(null_world: EvidenceMarket) -> None:
+    """As in pandas: unknown while the hole lies within the average, known before and after."""
+    panel = null_world.panel
+    close = np.where(np.arange(len(panel)) == 3000, np.nan, panel.close)
+    facts = known_facts(replace(panel, close=close))
+    logs = pd.Series(np.log(close))
+    assert np.allclose(facts.over_average_24h, logs - logs.rolling(288).mean(), equal_nan=True)
+    assert np.isfinite(facts.over_average_168h[5100:]).all()
+
+
 def test_facts_do_not_know_the_future(null_world: EvidenceMarket) -> None:
     """Cutting the future off changes no fact before the cut."""
     whole = known_facts(null_world.panel)

@@ -136,6 +136,12 @@ def test_an_address_that_does_not_work_is_told_without_its_password(
     assert "//me@" in str(caught.value)
 
 
+def test_a_file_that_cannot_be_made_is_no_servers_fault(tmp_path: Path) -> None:
+    """A SQLite file in a folder that does not exist asks about the folder."""
+    with pytest.raises(LakeError, match="does its folder exist"):
+        open_storage(f"sqlite:///{tmp_path / 'missing' / 'study.db'}")
+
+
 def test_a_missing_driver_is_told_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without psycopg the message says what to install."""
     monkeypatch.setitem(sys.modules, "psycopg", None)

@@ -86,3 +86,11 @@ def unseeded(frame: pd.DataFrame) -> pd.Series:
     import numpy as np
 
     return pd.Series(np.random.default_rng().normal(size=len(frame)), index=frame.index)
+
+
+def exits(frame: pd.DataFrame) -> pd.Series:
+    raise SystemExit(4)
+
+
+def never_known(frame: pd.DataFrame) -> pd.Series:
+    return frame.close * float("nan")

@@ -179,3 +179,12 @@ def event_time_loader(lake: Lake, **request: Any) -> Panel:
     happened = rows["ts"].cast("int64").to_numpy()
     newest = np.searchsorted(happened, panel.close_ts, side="right") - 1
     return replace(panel, oi_base=rows["oi_base"].to_numpy()[newest])
+
+
+class Idle(bt.Strategy):
+    """Does nothing at all."""
+
+
+class Exits(bt.Strategy):
+    def next(self) -> None:
+        raise SystemExit(4)
