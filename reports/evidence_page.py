@@ -26,6 +26,7 @@ from .evidence_tables import (
     encounter_rows,
     flow_rows,
     information_rows,
+    other_tests_words,
     regime_rows,
 )
 from .evidence_time_charts import capacity_chart, conventions_chart, time_chart
@@ -176,6 +177,7 @@ def _market(
         "balance_words": words.balance_words(balance),
         "information_words": words.information_words(imbalance),
         "information": information_rows(imbalance),
+        "other_tests": other_tests_words(imbalance),
         "quantiles": [
             {"chart": f"{key}-quantiles-{hours:g}", "hours": words.short_hours(hours)}
             for hours in quantiles

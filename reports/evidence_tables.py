@@ -106,6 +106,16 @@ def information_rows(imbalance: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
+def other_tests_words(imbalance: Mapping[str, Any]) -> str:
+    """Return what two tests without surrogate paths say of the raw coefficients; empty where none was made."""
+    told = [
+        f"{short_hours(row['hours'])} {signed(row['value'], 3)} (stationary bootstrap "
+        f"{interval(row, 3)}; circular shift p {p_text(row['shift_p'])})"
+        for row in imbalance.get("other_tests", [])
+    ]
+    return "; ".join(told)
+
+
 def regime_rows(imbalance: Mapping[str, Any]) -> dict[str, Any]:
     """Return the partial coefficient by kind of times: horizons, and a row for each kind."""
     hours = list(dict.fromkeys(row["hours"] for row in imbalance["started"]))

@@ -40,6 +40,7 @@ from .market_claims import (
     where_claims,
     with_map,
 )
+from .other_tests import OtherTest, other_tests
 from .placebo_maps import leverage_shuffled, mirrored, shifted, volume_only
 from .pooled import Forest, Scores, forest
 from .price_twin import price_only_twin
@@ -97,6 +98,7 @@ class MarketStudy:
     flow : FlowEvidence or None
     ways : BothWays or None
     capacity : tuple of CapacityRow
+    other_tests : tuple of OtherTest
     conventions : Conventions or None
         None, or empty, unless everything was asked for.
     against, rejected : tuple of Counterexample
@@ -118,6 +120,7 @@ class MarketStudy:
     ways: BothWays | None
     capacity: tuple[CapacityRow, ...]
     conventions: Conventions | None
+    other_tests: tuple[OtherTest, ...] = ()
     against: tuple[Counterexample, ...] = ()
     rejected: tuple[Counterexample, ...] = ()
     against_monthly: tuple[Counterexample, ...] = ()
@@ -230,6 +233,7 @@ def market_study(
         ),
         capacity=capacity(market, parameters=settings.parameters, costs=settings.costs),
         conventions=compare_conventions(market, recipe),
+        other_tests=other_tests(market, rng=rng),
         against=moves_against(market, hours[-1]),
         rejected=rejected_tiers(market, tiers.encounters, tiers.outcomes[-1]),
         against_monthly=moves_against(market, hours[-1], count=1, period="month"),

@@ -117,6 +117,7 @@ def _market(
             "surrogates": imbalance.surrogates,
             "horizons": [_skill(skill) for skill in imbalance.horizons],
             "quantiles": [_quantile(row) for row in imbalance.quantiles],
+            "other_tests": [test._asdict() for test in study.other_tests],
             "started": [_conditional(row) for row in imbalance.started],
             "regimes": [_conditional(row) for row in imbalance.regimes],
         },

@@ -1,0 +1,49 @@
+"""The study of false claims in small: worlds without an effect, and with one; `false_claims.py` runs hundreds."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from scipy.stats import binom
+
+
+@pytest.fixture(scope="module")
+def study(project: Path) -> ModuleType:
+    """The script as a module."""
+    path = project / "tests" / "studies" / "false_claims.py"
+    spec = importlib.util.spec_from_file_location("false_claims", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # a NamedTuple of it is looked up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def world(study: ModuleType, kind: str, seed: int) -> dict[str, object]:
+    found: dict[str, object] = study.judged(
+        study.Task(kind=kind, seed=seed, bar="5m", days=60, impact=0.04, surrogates=20)
+    )
+    return found
+
+
+def test_what_moves_nothing_is_seldom_claimed(study: ModuleType) -> None:
+    """Worlds in which the map's assumptions hold or do not: no more claims on price than 5 % allow."""
+    kinds = ("matching", "topped up", "late open interest", "autocorrelated")
+    results = [world(study, kind, 51 + place) for place, kind in enumerate(kinds)]
+    told = study.summary(results)
+    assert told["null_worlds"] == len(kinds)
+    assert told["null_claims"] <= binom.ppf(0.99, len(kinds), 0.05)
+    # The map does know where liquidations happen, and says so.
+    assert told["where_found"] == len(kinds)
+
+
+@pytest.mark.parametrize("seed", [61, 62])
+def test_what_moves_price_is_found(study: ModuleType, seed: int) -> None:
+    """Forced orders that move price: the study finds it, as an oracle does who knows them all."""
+    told = study.summary([world(study, study.IMPACT, seed)])
+    assert (told["effect_worlds"], told["effect_found"], told["oracle_found"]) == (1, 1, 1)
