@@ -45,6 +45,7 @@ PLACEBO_MARKERS: Final = {
     "mirrored": "triangle",
     "shifted": "x",
     "price alone": "diamond",
+    "recent extremes": "square",
     "leverage shuffled": "cross",
     "volume only": "asterisk",
 }

@@ -30,9 +30,11 @@ METHODS: Final = (
     (
         "Placebo maps",
         "mirrored (distances above and below swapped), shifted (the map of a week before), price alone "
-        "(tiers at recent highs and lows, an imbalance that follows price over its average), leverage "
-        "shuffled, volume only. Where liquidations happen, flow, tiers and imbalance at a tier are judged "
-        "on them too (mirrored and price alone: tiers only). A claim that is not clearly larger than on "
+        "(tiers at recent highs and lows where the map has no dense tier, an imbalance that follows price "
+        "over its average), leverage shuffled, volume only, and recent extremes (all recent highs and lows, "
+        "dense tier or not: what a trader has without a map). Where liquidations happen, flow, tiers and "
+        "imbalance at a tier are judged on them too (mirrored, price alone and recent extremes: tiers "
+        "only). A claim that is not clearly larger than on "
         "the first three (one-sided p below 0.05, by the same blocks of days) is not made; that a weaker "
         "map does as well is said with the claim. The rule is held against price alone too, and made only "
         "where another claim on the way of price stands.",

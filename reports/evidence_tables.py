@@ -107,10 +107,10 @@ def information_rows(imbalance: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def other_tests_words(imbalance: Mapping[str, Any]) -> str:
-    """Return what two tests without surrogate paths say of the raw coefficients; empty where none was made."""
+    """Return what two tests without surrogate paths say of the raw coefficients; empty without them."""
     told = [
         f"{short_hours(row['hours'])} {signed(row['value'], 3)} (stationary bootstrap "
-        f"{interval(row, 3)}; circular shift p {p_text(row['shift_p'])})"
+        f"{signed(row['low'], 3)} to {signed(row['high'], 3)}; circular shift p {p_text(row['shift_p'])})"
         for row in imbalance.get("other_tests", [])
     ]
     return "; ".join(told)

@@ -21,6 +21,7 @@ Skill = Literal["where", "way", "far"]
 MIRRORED: Final = "mirrored"
 SHIFTED: Final = "shifted"
 PRICE_ALONE: Final = "price alone"
+RECENT_EXTREMES: Final = "recent extremes"
 DECIDING_PLACEBOS: Final = (MIRRORED, SHIFTED, PRICE_ALONE)
 """Maps in which a real effect must vanish: a claim that is not clearly better than on them is not made."""
 

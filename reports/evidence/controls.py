@@ -7,6 +7,8 @@ They follow the same rule of freshness as tiers do, and are followed in the same
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Final
 
 import numpy as np
@@ -30,6 +32,7 @@ def controls_of(
     grids: int = GRIDS,
     spacing: float = SPACING,
     margin: float = MARGIN,
+    clear_of: EvidenceMarket | None = None,
 ) -> Encounters:
     """Return crossings of levels that carry no dense tier, in order of time.
 
@@ -42,14 +45,17 @@ def controls_of(
         How many grids; each has its own record of what was reached anew.
     spacing, margin : float
         Log price.
+    clear_of : EvidenceMarket, optional
+        The same market with another map, of which a level may carry no dense tier either.
 
     Notes
     -----
     Look-ahead: as for `encounters_of`. Their notional, fuel and age are NaN or 0, their far edge is the
     near one: a control has the width of the tier that it is compared with.
     """
+    maps = [market] if clear_of is None else [market, clear_of]
     parts = [
-        reached(market, standing_levels(market, spacing=spacing, offset=offset, margin=margin))
+        reached(market, standing_levels(maps, spacing=spacing, offset=offset, margin=margin))
         for offset in rng.uniform(0.0, spacing, grids)
     ]
     order = np.argsort(np.concatenate([part.bar for part in parts]), kind="stable")
@@ -67,15 +73,38 @@ def joined(parts: list[Encounters]) -> Encounters:
     return Encounters(facts=facts, **columns)
 
 
+def without_tiers_of(market: EvidenceMarket, other: EvidenceMarket) -> EvidenceMarket:
+    """Return the market with those tiers alone that touch no dense tier of the same market's other map."""
+    above, below = (
+        _clear(ladder_of(market, side), ladder_of(other, side)) for side in (ABOVE, BELOW)
+    )
+    return replace(market, features=replace(market.features, above=above, below=below))
+
+
+def _clear(ladder: TierLadder, other: TierLadder) -> TierLadder:
+    """Return a ladder with NaN for the tiers that overlap one of another's, or come within a margin."""
+    touches = np.zeros(ladder.lower.shape, np.bool_)
+    for rank in range(other.lower.shape[1]):
+        lower, upper = other.lower[:, rank, np.newaxis], other.upper[:, rank, np.newaxis]
+        touches |= (ladder.upper >= lower * (1.0 - MARGIN)) & (
+            ladder.lower <= upper * (1.0 + MARGIN)
+        )
+    columns = {f.name: getattr(ladder, f.name) for f in fields(ladder)}
+    return replace(
+        ladder, **{n: np.where(touches, np.float32(np.nan), c) for n, c in columns.items()}
+    )
+
+
 def standing_levels(
-    market: EvidenceMarket, *, spacing: float, offset: float, margin: float
+    maps: Sequence[EvidenceMarket], *, spacing: float, offset: float, margin: float
 ) -> dict[int, Standing]:
-    """Return the level of a grid that stands next beyond each close, where no dense tier is."""
-    steps = (np.log(market.panel.close) - offset) / spacing
+    """Return the level of a grid that stands next beyond each close, where no map has a dense tier."""
+    steps = (np.log(maps[0].panel.close) - offset) / spacing
     standing = {}
     for side, step in ((ABOVE, np.floor(steps) + 1.0), (BELOW, np.ceil(steps) - 1.0)):
         level = np.exp(offset + spacing * step)
-        free = ~inside_tier(ladder_of(market, side), level, margin)
+        taken = [inside_tier(ladder_of(market, side), level, margin) for market in maps]
+        free = ~np.any(taken, axis=0)
         standing[side] = bare(np.where(free, level, np.nan))
     return standing
 

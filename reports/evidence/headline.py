@@ -19,6 +19,7 @@ from .verdicts import (
     TOO_LITTLE_DATA,
     Outcome,
     Verdict,
+    rivals_as_good,
 )
 
 _NEARLY: Final = 0.9
@@ -133,6 +134,10 @@ def _remarks(price: Sequence[Verdict], outcomes: dict[Skill, Outcome | None]) ->
     claimed = _with(price, EVIDENCE)
     if claimed and all(v.claim.effect.value < v.claim.kind.matters for v in claimed):
         found.append("What it says about price is less than would matter to a trader.")
+    rivals = dict.fromkeys(name for v in claimed for name in rivals_as_good(v))
+    if rivals:
+        told = " and ".join(f"“{name}”" for name in rivals)
+        found.append(f"Maps that know less ({told}) cannot be told from it there.")
     if against and EVIDENCE in (outcomes["way"], outcomes["far"]):
         found.append(f"The opposite of what it promises held {_moments(against)}.")
     if short and len(short) < len(price):

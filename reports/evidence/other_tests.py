@@ -78,6 +78,8 @@ def _tested(
     def shifted(rows: Int64Array1D) -> float:
         return float(first[rows] @ second) / max(len(second), 1)
 
+    if not (first.any() and second.any()):
+        return OtherTest(hours, 0.0, 0.0, 0.0, 1.0)
     low, high = stationary_bootstrap_interval(drawn, len(first), rng=rng, block=block, draws=_DRAWS)
     p = circular_shift_p(shifted, day, rng=rng, draws=_DRAWS)
     return OtherTest(hours, shifted(np.arange(len(first))), low, high, p)

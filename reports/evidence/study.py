@@ -18,7 +18,7 @@ from ...datasets.panel import Float64Array1D
 from ...strategies.parameters import CostParameters, TierBreakoutParameters
 from ...strategies.slippage import Slippage
 from .capacity import CapacityRow, capacity
-from .claims import MIRRORED, PRICE_ALONE, SHIFTED, Claim, claim_of, corrected
+from .claims import MIRRORED, PRICE_ALONE, RECENT_EXTREMES, SHIFTED, Claim, claim_of, corrected
 from .conventions import Conventions, compare_conventions
 from .counterexamples import Counterexample, moves_against, rejected_tiers
 from .flow import FlowEvidence, flow_evidence, way_correlations
@@ -184,10 +184,11 @@ def market_study(
     placebos = _placebos(market, recipe, settings.scope, rng)
     twin = price_only_twin(market)
     tiers = tier_study(market, hours, rng=rng)
-    placebo_tiers = {
-        name: tier_study(other, hours, rng=rng)
-        for name, other in {**placebos, PRICE_ALONE: with_map(market, twin)}.items()
-    }
+    placebo_tiers = {name: tier_study(other, hours, rng=rng) for name, other in placebos.items()}
+    on_price = with_map(market, twin)
+    placebo_tiers[PRICE_ALONE] = tier_study(on_price, hours, rng=rng, clear_of=market)
+    if settings.scope == "everything":
+        placebo_tiers[RECENT_EXTREMES] = tier_study(on_price, hours, rng=rng)
     nulls = _told(
         null_markets(market, recipe, rng=rng, count=settings.surrogates), settings.surrogates, tell
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .controls import controls_of
+from .controls import controls_of, without_tiers_of
 from .differences import MatchedDifferences, matched_differences
 from .encounters import Encounters, encounters_of
 from .market import EvidenceMarket
@@ -41,7 +41,11 @@ class TierStudy:
 
 
 def tier_study(
-    market: EvidenceMarket, hours: Sequence[float], *, rng: np.random.Generator
+    market: EvidenceMarket,
+    hours: Sequence[float],
+    *,
+    rng: np.random.Generator,
+    clear_of: EvidenceMarket | None = None,
 ) -> TierStudy:
     """Follow every tier that price reached, and its controls.
 
@@ -52,8 +56,14 @@ def tier_study(
         The horizons.
     rng : numpy.random.Generator
         Draws where the control levels lie.
+    clear_of : EvidenceMarket, optional
+        The same market with another map, whose dense tiers neither tiers nor controls may touch: what is
+        left knows nothing of that map.
     """
-    encounters, controls = encounters_of(market), controls_of(market, rng=rng)
+    if clear_of is not None:
+        market = without_tiers_of(market, clear_of)
+    encounters = encounters_of(market)
+    controls = controls_of(market, rng=rng, clear_of=clear_of)
     matchings = tuple(match(market, encounters, controls, h) for h in hours)
     return TierStudy(
         market=market,

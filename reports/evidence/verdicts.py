@@ -206,6 +206,12 @@ def _placebos_as_good(claim: Claim, *, deciding: bool) -> list[str]:
     ]
 
 
+def rivals_as_good(verdict: Verdict) -> list[str]:
+    """Return the weaker maps from which a claim that is made cannot be told."""
+    claim = verdict.claim
+    return [n for n in claim.beyond if n not in DECIDING_PLACEBOS and _as_good(claim, n)]
+
+
 def _as_good(claim: Claim, name: str) -> str:
     """Return in words that the effect does not exceed a placebo's; empty where it does, or is unknown.
 

@@ -1,4 +1,4 @@
-"""The study of false claims in small: worlds without an effect, and with one; `false_claims.py` runs hundreds."""
+"""The study of false claims in small: a few worlds of each kind; the script runs hundreds."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from liqtiers.reports.evidence.verdicts import (
     Outcome,
     verdicts_of,
 )
-from made_up_claims import claim
+from made_up_claims import claim, effect
 
 SUBJECT: Final = "BTCUSDT, 2023-01-01 to 2026-02-10"
 ABOUT_PRICE: Final = [name for name in CLAIM_KINDS if name != "where"]
@@ -130,3 +130,12 @@ def test_failed_sides_are_counted() -> None:
     found = headline(claim_with("where", EVIDENCE), claim_with("where", NO_EVIDENCE))
     assert "(partial rank correlation 0.10; 1 of 2 such claims failed)" in found.sentence
     assert headline().sentence == f"On {SUBJECT}, nothing was looked at."
+
+
+def test_maps_that_know_less_and_cannot_be_told_from_it_are_named() -> None:
+    """A claim that is made is qualified by the weaker maps that do as well; others are not named."""
+    matters = CLAIM_KINDS["flow"].matters
+    rivals = {"recent extremes": effect(1.9 * matters), "volume only": effect(0.0)}
+    found = headline(claim("flow", 2.0 * matters, 0.1 * matters, placebo=rivals))
+    assert "Maps that know less (“recent extremes”) cannot be told from it there." in found.sentence
+    assert "volume only" not in found.sentence

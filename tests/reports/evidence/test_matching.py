@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from liqtiers.reports.evidence.controls import MARGIN, controls_of
+from liqtiers.reports.evidence.controls import MARGIN, controls_of, without_tiers_of
 from liqtiers.reports.evidence.encounters import Encounters, encounters_of, ladder_of
 from liqtiers.reports.evidence.market import EvidenceMarket, sliced
+from liqtiers.reports.evidence.market_claims import with_map
 from liqtiers.reports.evidence.matching import (
     APART_HOURS,
     CALIPER,
@@ -22,6 +23,7 @@ from liqtiers.reports.evidence.matching import (
     match,
 )
 from liqtiers.reports.evidence.outcomes import outcomes_of
+from liqtiers.reports.evidence.price_twin import price_only_twin
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,36 @@ def test_controls_lie_outside_every_dense_tier(
         level = own.near[:, np.newaxis]
         inside = (level >= lower * (1 - MARGIN)) & (level <= upper * (1 + MARGIN))
         assert not inside.any()
+
+
+def test_price_alone_is_kept_clear_of_the_maps_tiers(null_world: EvidenceMarket) -> None:
+    """Of the twin's tiers those that touch one of the map's go, the others stay as they are; nor do
+    controls touch either; and cutting the future off changes nothing before.
+    """
+    twin = with_map(null_world, price_only_twin(null_world))
+    clear = without_tiers_of(twin, null_world)
+    gone = 0
+    for side in (1, -1):
+        ladder, old, other = (ladder_of(m, side) for m in (clear, twin, null_world))
+        for bar in range(0, len(null_world.panel), 97):
+            for rank in range(old.lower.shape[1]):
+                low, high = old.lower[bar, rank], old.upper[bar, rank]
+                touched = any(
+                    high >= a * (1 - MARGIN) and low <= b * (1 + MARGIN)
+                    for a, b in zip(other.lower[bar], other.upper[bar], strict=True)
+                )
+                left = ladder.lower[bar, rank]
+                assert np.isnan(left) if touched else np.array_equal(left, low, equal_nan=True)
+                gone += touched
+    assert gone > 20
+    controls = controls_of(clear, rng=np.random.default_rng(1), clear_of=null_world)
+    apart = controls_of(null_world, rng=np.random.default_rng(1))
+    assert 0 < len(controls) < len(apart)
+    cut = len(null_world.panel) // 2
+    part = without_tiers_of(sliced(twin, 0, cut), sliced(null_world, 0, cut))
+    assert np.array_equal(
+        part.features.above.lower, clear.features.above.lower[:cut], equal_nan=True
+    )
 
 
 def test_controls_were_reached_from_the_other_side(
