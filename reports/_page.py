@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jinja2
 from bokeh.resources import Resources
+from markupsafe import Markup
 
 from ..datasets.errors import InputError, LakeError
 
@@ -28,6 +29,7 @@ def page_template(name: str) -> jinja2.Template:
         autoescape=True,
         trim_blocks=True,
     )
+    environment.globals["tables_js"] = Markup(template_text("tables.js"))  # our own file
     return environment.get_template(name)
 
 

@@ -28,11 +28,14 @@ from .page_tables import (
     setting_tables,
     trade_rows,
 )
+from .performance_tables import drawdown_rows, group_rows, month_rows
+from .random_entry import random_entry_words
 from .run_record import REPORT_FILE, RunRecord, read_run
+from .trade_story import trade_stories
 
 _CHARTS: Final = (
     *("price", "imbalance", "equity", "drawdown", "funding", "open_interest"),
-    *("books", "shorts", "longs", "mix"),
+    *("books", "shorts", "longs", "mix", "rolling_sharpe", "rolling_volatility", "random_entry"),
 )
 _STRENGTHS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -74,6 +77,8 @@ def _render(record: RunRecord) -> str:
         f"{about['data']['start'][:10]} to {about['data']['end'][:10]}"
     )
     highest = float(np.max(record.bars["high"].to_numpy()))
+    places = price_places(instrument["tick"], highest)
+    summary = about["summary"]
     return page_template("backtest.html.j2").render(
         about=about,
         title=title,
@@ -88,10 +93,19 @@ def _render(record: RunRecord) -> str:
         window=f"{about['window']:.0%}",
         prominent=[*about["map"]["notes"], *_missing(record)],
         basis=_basis(about),
-        figures=key_figures(about["summary"]),
-        trades=trade_rows(record, places=price_places(instrument["tick"], highest)),
-        by_exit=exit_rows(about["summary"]),
-        more=more_figures(about["summary"]),
+        figures=key_figures(summary),
+        trades=trade_rows(record, places=places),
+        stories_json=Markup(  # escaped by `script_json`
+            script_json(trade_stories(record.trades, about["parameters"], places=places))
+        ),
+        by_exit=exit_rows(summary),
+        by_group=group_rows(
+            summary.get("by_group", [])
+        ),  # of runs of an early version there are none
+        chance=random_entry_words(summary["random_entry"]) if summary.get("random_entry") else "",
+        months=month_rows(summary.get("months", [])),
+        drawdowns=drawdown_rows(summary.get("drawdowns", [])),
+        more=more_figures(summary),
         tables=setting_tables(about),
         versions=", ".join(f"{name} {version}" for name, version in about["versions"].items()),
     )

@@ -16,7 +16,11 @@ from .backtest_report import write_report
 from .map_check import check_of
 from .performance import summarise, verdict
 from .provenance import data_of, instrument_of, versions
+from .random_entry import random_entry
+from .return_statistics import daily_table, drawdowns, monthly_returns, return_figures
 from .run_record import bars_table, write_run
+from .trade_groups import trade_groups
+from .trade_story import with_what_the_rules_saw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,16 @@ def run_and_record(
         cash=cash,
     )
     bars = bars_table(panel, liquidation_map, parameters.imbalance_window)
-    summary = summarise(result.trades, result.equity, bars, cash=cash, taker_fee=costs.taker_fee)
+    trades = with_what_the_rules_saw(result.trades, panel, parameters)
+    daily = daily_table(result.equity, bars, cash=cash, taker_fee=costs.taker_fee)
+    summary = summarise(trades, result.equity, bars, cash=cash, taker_fee=costs.taker_fee)
+    summary |= {
+        "by_group": trade_groups(trades, panel),
+        "random_entry": random_entry(trades, bars),
+        "returns": return_figures(daily),
+        "months": monthly_returns(daily),
+        "drawdowns": drawdowns(daily, cash=cash),
+    }
     judged = verdict(summary)
     about = {
         "command": command,
@@ -101,8 +114,9 @@ def run_and_record(
         panel=panel,
         liquidation_map=liquidation_map,
         imbalance_window=parameters.imbalance_window,
-        trades=result.trades,
+        trades=trades,
         equity=result.equity,
+        daily=daily,
     )
     return Recorded(
         folder=folder,

@@ -28,6 +28,7 @@ from .formatting import price_places
 from .heatmap import HeatmapImage, heatmap_image
 from .map_check import check_figures
 from .packing import PRICES, overview, packed_columns
+from .performance_charts import random_entry_figure, rolling_figures
 from .run_record import RunRecord
 from .time_axis import Shared, milliseconds, time_figure
 
@@ -90,7 +91,10 @@ def build_charts(record: RunRecord) -> Charts:
         figures["open_interest"] = _line(
             "oi_base", shared, height=150, label="OI (coins)", places="0.[00]a"
         )
-    figures |= check_figures(record, shared)
+    figures |= check_figures(record, shared) | rolling_figures(record, shared)
+    found = record.about["summary"].get("random_entry")
+    if found is not None:
+        figures["random_entry"] = random_entry_figure(found)
     data = {
         "step": step,
         "cash": record.about["summary"]["cash"],

@@ -7,7 +7,10 @@ and the tables is written here.
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import asdict
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -34,12 +37,15 @@ from ._page import bokeh_js, page_template, script_json, template_text, write_wh
 from .formatting import is_known, money, share
 from .map_comparison import MapComparison, comparison_rows, comparison_words
 from .map_picture import MapPicture, Side, Tier
+from .record_files import plain
 
 HUES: Final = {
     "shorts": {"light": "#345cd6", "dark": "#7f9fff"},
     "longs": {"light": "#b96a04", "dark": "#f0a63c"},
 }
 """Of the bars, in step with the heatmap's hues; darker on paper, so that they stand out from it."""
+SCHEMA_VERSION: Final = 1
+"""Of the JSON that stands beside a map's page."""
 _HEIGHT: Final = 720
 _MARGIN: Final = 0.02
 _CLOSER: Final = 0.9
@@ -67,9 +73,10 @@ def write_map_page(
     *,
     command: str,
     fingerprint: str,
+    created_at: datetime,
     comparison: MapComparison | None = None,
 ) -> None:
-    """Write the page; its folder must exist.
+    """Write the page, and its figures as JSON beside it; the folder must exist.
 
     Parameters
     ----------
@@ -79,6 +86,8 @@ def write_map_page(
         What the user typed, for the footer.
     fingerprint : str
         Of the panel that the map was built from.
+    created_at : datetime
+        The present moment.
     comparison : MapComparison, optional
         Of this map with another one.
 
@@ -89,6 +98,34 @@ def write_map_page(
     """
     page = render_map_page(picture, command=command, fingerprint=fingerprint, comparison=comparison)
     write_whole(path, page.encode("utf-8"))
+    about = map_about(picture, command=command, fingerprint=fingerprint, created_at=created_at)
+    text = json.dumps(plain(about), indent=1, allow_nan=False)
+    write_whole(path.with_name(f"{path.name}.json"), text.encode("utf-8"))
+
+
+def map_about(
+    picture: MapPicture, *, command: str, fingerprint: str, created_at: datetime
+) -> dict[str, Any]:
+    """Return the page's figures as they stand beside it in JSON; see `write_map_page`."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "created_at": created_at.isoformat(),
+        "command": command,
+        "fingerprint": fingerprint,
+        "title": words.title_words(picture),
+        "sentence": words.imbalance_words(picture.headline, picture),
+        "venue": picture.venue,
+        "symbol": picture.symbol,
+        "timeframe": picture.timeframe,
+        "at_us": picture.at_us,
+        "price": picture.price,
+        "currency": picture.currency,
+        "model": picture.model,
+        "windows": [asdict(window) for window in picture.windows],
+        "tiers": [asdict(tier) for tier in picture.tiers],
+        "mix": [list(row) for row in picture.mix],
+        "notes": [*picture.notes, *picture.data_notes],
+    }
 
 
 def render_map_page(

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from .formatting import UNKNOWN, is_known, moment, money, number, percent, share, signed
+from .performance_tables import ratio_rows
 from .run_record import RunRecord
 
 _GAPS_SHOWN: Final = 20
@@ -17,7 +18,9 @@ _SET_COLUMNS: Final = ("name", "value", "default", "unit", "meaning")
 def key_figures(summary: dict[str, Any]) -> list[dict[str, str]]:
     """Return the figures at the top of the page: key, name, value and what it means."""
     low, high = (signed(summary[f"mean_net_pnl_{end}"]) for end in ("low", "high"))
-    interval = f"95% interval: {low} to {high}" if low != UNKNOWN else "too few for an interval"
+    interval = (
+        f"quote; 95% interval {low} to {high}" if low != UNKNOWN else "too few for an interval"
+    )
     funding = f"{money(abs(summary['funding']))} funding {'received' if summary['funding'] > 0 else 'paid'}"
     fall = (
         f"from {summary['drawdown_from'][:10]} to {summary['drawdown_to'][:10]}"
@@ -54,6 +57,7 @@ def more_figures(summary: dict[str, Any]) -> dict[str, Any]:
         ("mean net return", f"{number(summary['mean_return_bps'], 1)} bp", "of a trade's value at entry"),
         ("turnover", f"{number(summary['turnover'], 1)} x", "value bought and sold over the starting equity"),
         ("span", f"{number(summary['days'], 1)} days", "first to last bar"),
+        *ratio_rows(summary.get("returns") or {}),
     ]  # fmt: skip
     return {"title": "More figures", "columns": ("figure", "value", "meaning"), "rows": rows}
 
@@ -93,6 +97,7 @@ def _trade(row: dict[str, Any], places: int) -> dict[str, Any]:
         "slippage": number(row["slippage"]),
         "funding": number(row["funding"]),
         "net": number(net),
+        "net_pnl": net,
         "tone": "won" if net > 0 else "lost",
     }
 

@@ -1,4 +1,4 @@
-"""A run on disk: ``runs/<id>/`` with run.json, trades, equity, bars and the map's picture.
+"""A run on disk: ``runs/<id>/`` with run.json, trades, equity, bars, days and the map's picture.
 
 A run is written into a hidden folder and renamed, so that a run that exists is whole. Everything the
 report shows is read back from here: a number on a page was computed before the page.
@@ -14,6 +14,7 @@ from typing import Any, Final
 from zipfile import BadZipFile
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,7 +24,9 @@ from ..datasets.map_features import MapSnapshots
 from ..datasets.panel import Panel
 from .record_files import plain, record_id, whole_folder
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+_READ: Final = (1, SCHEMA_VERSION)
+_DAILY_SINCE: Final = 2
 RUN_FILE: Final = "run.json"
 REPORT_FILE: Final = "report.html"
 _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
@@ -39,8 +42,14 @@ _COLUMNS: Final = {
         *("ts", "open", "high", "low", "close", "funding_rate", "funding_settled", "oi_base"),
         "imbalance",
     },
+    "daily": {"day", "account", "hold", "equity", "rolling_sharpe", "rolling_volatility"},
 }
 """What a report reads of each table; more may be there."""
+
+_NO_DAYS: Final = pa.table(
+    {"day": pa.array([], _TIMESTAMP)}
+    | {name: pa.array([], pa.float64()) for name in sorted(_COLUMNS["daily"] - {"day"})}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +62,8 @@ class RunRecord:
         Its folder.
     about : dict
         run.json: what was run on what, with which parameters and costs, and what came of it.
-    trades, equity, bars : pyarrow.Table
-        One row a closed trade; one a bar; one a bar.
+    trades, equity, bars, daily : pyarrow.Table
+        One row a closed trade; one a bar; one a bar; one a UTC day.
     snapshots : MapSnapshots
     """
 
@@ -63,6 +72,7 @@ class RunRecord:
     trades: pa.Table
     equity: pa.Table
     bars: pa.Table
+    daily: pa.Table
     snapshots: MapSnapshots
 
 
@@ -76,6 +86,7 @@ def write_run(
     imbalance_window: float,
     trades: pa.Table,
     equity: pa.Table,
+    daily: pd.DataFrame,
 ) -> Path:
     """Write a run and return its folder.
 
@@ -91,6 +102,8 @@ def write_run(
         The window whose imbalance is shown.
     trades, equity : pyarrow.Table
         See `strategies.trade_log`.
+    daily : DataFrame
+        What `return_statistics.daily_table` gives.
 
     Raises
     ------
@@ -104,6 +117,11 @@ def write_run(
         (hidden / RUN_FILE).write_text(json.dumps(plain(whole), indent=1), encoding="utf-8")
         pq.write_table(trades, hidden / "trades.parquet", compression="zstd")
         pq.write_table(equity, hidden / "equity.parquet", compression="zstd")
+        pq.write_table(
+            pa.Table.from_pandas(daily.reset_index(), preserve_index=False),
+            hidden / "daily.parquet",
+            compression="zstd",
+        )
         bars = bars_table(panel, liquidation_map, imbalance_window)
         pq.write_table(bars, hidden / "bars.parquet", compression="zstd")
         shots = liquidation_map.snapshots
@@ -128,7 +146,7 @@ def read_run(path: Path) -> RunRecord:
     try:
         about = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
         _check_schema(path, about)
-        tables = {n: pq.read_table(path / f"{n}.parquet") for n in _COLUMNS}
+        tables = {n: _read_table(path, n, about["schema"]) for n in _COLUMNS}
         with (path / "heatmap.npz").open("rb") as file, np.load(file) as arrays:
             snapshots = MapSnapshots(**{name: arrays[name] for name in arrays.files})
     except InputError:
@@ -149,11 +167,17 @@ def read_run(path: Path) -> RunRecord:
 
 def _check_schema(path: Path, about: object) -> None:
     found = about.get("schema") if isinstance(about, dict) else None
-    if found != SCHEMA_VERSION:
+    if found not in _READ:
         raise InputError(
-            f"{path / RUN_FILE} is of schema {found}, this version reads {SCHEMA_VERSION}: "
-            "run the backtest again"
+            f"{path / RUN_FILE} is of schema {found}, this version reads "
+            f"{' and '.join(map(str, _READ))}: run the backtest again"
         )
+
+
+def _read_table(path: Path, name: str, schema: int) -> pa.Table:
+    if name == "daily" and schema < _DAILY_SINCE:
+        return _NO_DAYS
+    return pq.read_table(path / f"{name}.parquet")
 
 
 def _check_tables(path: Path, tables: dict[str, pa.Table]) -> None:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import typer
 
-from liqtiers.datasets.errors import InputError
+from liqtiers.datasets.errors import InputError, LakeError
 from liqtiers.datasets.lake import Lake
 
 
@@ -32,6 +33,17 @@ def workspace() -> Path:
 def open_lake() -> Lake:
     """Return the workspace's lake."""
     return Lake(workspace() / "lake")
+
+
+def refresh_index() -> None:
+    """Write the workspace's page of all results again; that it cannot be is no reason to fail."""
+    # Here, since a command that writes no page need not load what pages are made of.
+    from liqtiers.reports.workspace_index import write_index
+
+    try:
+        write_index(workspace())
+    except LakeError as error:
+        typer.echo(f"note: {error}", err=True)
 
 
 def now() -> datetime:

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from liqtiers.datasets.panel import Panel
 from liqtiers.datasets.panel_query import load_panel
 from liqtiers.reports.backtest_run import Recorded, run_and_record
 from liqtiers.scripts import _options as options
 from liqtiers.scripts._terminal import run_verb
-from liqtiers.scripts._workspace import moment_us, now, open_lake, workspace
+from liqtiers.scripts._workspace import moment_us, now, open_lake, refresh_index, workspace
 from liqtiers.strategies.parameters import CostParameters, TierBreakoutParameters
 
 
@@ -66,7 +67,25 @@ def run(
         command=shlex.join(["liqtiers", *sys.argv[1:]]),
         created_at=now(),
     )
+    for note in run_notes(panel):
+        typer.echo(f"note: {note}", err=True)
+    refresh_index()
     tell(recorded)
+
+
+def run_notes(panel: Panel) -> list[str]:
+    """Return what was taken of the lake, and what was missing there."""
+    taken = "; ".join(
+        f"{name.replace('_', ' ')} from {', '.join(series)}"
+        for name, series in panel.sources.items()
+        if series
+    )
+    missing = [
+        f"no {name.replace('_', ' ')} in the lake for these bars"
+        for name in ("open_interest", "funding")
+        if not panel.sources.get(name)
+    ]
+    return [f"taken: {taken}", *missing] if taken else missing
 
 
 def tell(recorded: Recorded) -> None:

@@ -15,7 +15,7 @@ from liqtiers.datasets.panel_query import load_panel
 from liqtiers.datasets.sources.simulator import simulate, worlds, write_to_lake
 from liqtiers.reports.backtest_run import run_and_record
 from liqtiers.scripts._terminal import run_verb
-from liqtiers.scripts._workspace import now, open_lake, workspace
+from liqtiers.scripts._workspace import now, open_lake, refresh_index, workspace
 from liqtiers.scripts.backtest import tell
 from liqtiers.strategies.parameters import CostParameters, TierBreakoutParameters
 
@@ -58,6 +58,7 @@ def run(
         command=f"liqtiers demo --days {days} --seed {seed} --world {world!r}",
         created_at=now(),
     )
+    refresh_index()
     tell(recorded)
 
 

@@ -20,7 +20,7 @@ from liqtiers.reports.evidence_run import MarketInput, Studied, study_and_record
 from liqtiers.reports.evidence_words import family_lines
 from liqtiers.scripts import _options as options
 from liqtiers.scripts._terminal import run_verb
-from liqtiers.scripts._workspace import moment_us, now, open_lake, workspace
+from liqtiers.scripts._workspace import moment_us, now, open_lake, refresh_index, workspace
 from liqtiers.strategies.parameters import CostParameters, TierBreakoutParameters
 from liqtiers.strategies.slippage import DepthSlippage
 
@@ -110,6 +110,7 @@ def run(
         progress=_tell,
     )
     _clear()
+    refresh_index()
     tell(studied)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import sys
 from pathlib import Path
@@ -28,7 +29,7 @@ from liqtiers.reports.map_page import write_map_page
 from liqtiers.reports.map_picture import MapPicture, map_picture
 from liqtiers.scripts import _options as options
 from liqtiers.scripts._terminal import run_verb
-from liqtiers.scripts._workspace import moment_us, open_lake, workspace
+from liqtiers.scripts._workspace import moment_us, now, open_lake, refresh_index, workspace
 
 HtmlFile = Annotated[
     Path | None, typer.Option("--html", help="Where to write the page; else into maps/.")
@@ -54,8 +55,8 @@ def run(
 ) -> None:
     """Build the liquidation map of an instrument.
 
-    Shows it as it stood at the close of the last bar before --at: nothing later is used. Writes a page
-    into maps/ of the workspace, or where --html says, and prints where.
+    Shows it as it stood at the close of the last bar before --at: nothing later is used. Writes a page,
+    and its figures as JSON, into maps/ of the workspace, or where --html says, and prints where.
 
     Example: liqtiers map --venue binance --symbol BTCUSDT --timeframe 5m --at 2026-01-14
     """
@@ -85,14 +86,18 @@ def run(
         tick=instrument.tick,
         notes=_late(panel, until),
     )
-    page = html or _own_place(picture, imported_map)
+    command = shlex.join(["liqtiers", *sys.argv[1:]])
+    page = html or _own_place(picture, imported_map, command)
     write_map_page(
         picture,
         page,
-        command=shlex.join(["liqtiers", *sys.argv[1:]]),
+        command=command,
         fingerprint=panel.fingerprint(),
+        created_at=now(),
         comparison=comparison,
     )
+    if html is None:
+        refresh_index()
     if png is not None:
         # Only here, since it takes a second to import.
         from liqtiers.reports.map_image import write_map_image
@@ -121,12 +126,15 @@ def _late(panel: Panel, until: int | None) -> tuple[str, ...]:
     return (f"The last bar closed {missing:,} bars before the moment asked for.",)
 
 
-def _own_place(picture: MapPicture, imported_map: str | None) -> Path:
+def _own_place(picture: MapPicture, imported_map: str | None, command: str) -> Path:
+    """Return a name that tells maps of one moment apart by what was asked for."""
     moment = words.moment_words(picture).replace("-", "").replace(":", "").replace(" ", "T")
+    asked = hashlib.sha256(command.encode()).hexdigest()[:6]
     parts = [picture.venue, picture.symbol, picture.timeframe, moment]
     if imported_map is not None:
         name = parse_series(imported_map)
         parts += ["map", name.venue, name.symbol]
+    parts.append(asked)
     folder = workspace() / "maps"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,9 @@
-"""`liqtiers report`: the HTML report of a run or of a study, written anew."""
+"""`liqtiers report`: pages written anew from what was recorded, runs side by side, a tear sheet."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,34 +11,72 @@ import typer
 
 from liqtiers.datasets.errors import InputError
 from liqtiers.reports.backtest_report import write_report
+from liqtiers.reports.comparison_page import write_comparison
 from liqtiers.reports.evidence.record import find_evidence, known_evidence
 from liqtiers.reports.evidence_page import write_evidence_page
-from liqtiers.reports.run_record import find_run
+from liqtiers.reports.run_record import find_run, read_run
+from liqtiers.reports.tear_sheet import write_tear_sheet
 from liqtiers.reports.tuning_record import find_study, known_studies
 from liqtiers.reports.tuning_report import write_tuning_report
 from liqtiers.scripts._terminal import run_verb
-from liqtiers.scripts._workspace import workspace
+from liqtiers.scripts._workspace import now, refresh_index, workspace
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="A run's folder or id, latest (as without a name), or a name, id or folder of a study.",
+        metavar="[NAME]...",
+    ),
+]
+Compare = Annotated[
+    bool, typer.Option("--compare", help="Put the runs that are named side by side on one page.")
+]
+TearSheet = Annotated[
+    Path | None,
+    typer.Option(help="Write the run's daily returns as a quantstats tear sheet here, too."),
+]
 
 
-def run(
-    name: Annotated[
-        str,
-        typer.Argument(help="A run's folder or id, latest, or a name, id or folder of a study."),
-    ] = "latest",
-) -> None:
+def run(names: Names = None, *, compare: Compare = False, tear_sheet: TearSheet = None) -> None:
     """Write the report of a run or study as one HTML file.
 
-    Nothing is run again: the page is made of what was written down.
+    Nothing is run again: the page is made of what was written down. The workspace's index.html, with all
+    results, is brought up to date too.
 
-    Example: liqtiers report latest
+    Example: liqtiers report --compare latest 20260114-080000-1a2b3c
     """
+    if compare:
+        if tear_sheet is not None:
+            raise InputError("--tear-sheet is of one run: leave --compare out")
+        records = [read_run(_run_of(name)) for name in names or ()]
+        command = shlex.join(["liqtiers", *sys.argv[1:]])
+        page = write_comparison(workspace(), records, command=command, created_at=now())
+        typer.echo(page)
+    else:
+        for name in names or ["latest"]:
+            _write(name, tear_sheet)
+    refresh_index()
+
+
+def _write(name: str, tear_sheet: Path | None) -> None:
     folder = workspace()
-    if (evidence := find_evidence(folder, name)) is not None:
+    evidence, study = find_evidence(folder, name), find_study(folder, name)
+    if tear_sheet is not None and (evidence or study):
+        raise InputError(f"--tear-sheet is of a run; {name} is a study")
+    if evidence is not None:
         typer.echo(write_evidence_page(evidence))
-    elif (study := find_study(folder, name)) is not None:
+    elif study is not None:
         typer.echo(write_tuning_report(study))
     else:
-        typer.echo(write_report(_run_of(name)))
+        path = _run_of(name)
+        typer.echo(write_report(path))
+        if tear_sheet is not None:
+            if not tear_sheet.parent.is_dir():
+                raise InputError(
+                    f"--tear-sheet {tear_sheet}: there is no folder {tear_sheet.parent}"
+                )
+            write_tear_sheet(read_run(path), tear_sheet)
+            typer.echo(tear_sheet)
 
 
 def _run_of(name: str) -> Path:

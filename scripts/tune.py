@@ -34,7 +34,7 @@ from liqtiers.reports.tuning_report import write_tuning_report
 from liqtiers.scripts import _options as options
 from liqtiers.scripts._terminal import run_verb
 from liqtiers.scripts._tune_words import ProgressLine, tell_outcome
-from liqtiers.scripts._workspace import moment_us, now, open_lake, workspace
+from liqtiers.scripts._workspace import moment_us, now, open_lake, refresh_index, workspace
 from liqtiers.strategies.parameters import CostParameters
 from liqtiers.strategies.tuning import (
     Market,
@@ -277,6 +277,7 @@ def run(
     # The answer first: it is not lost where the page cannot be written.
     tell_outcome(outcome, folder)
     typer.echo(f"report:  {write_tuning_report(folder)}")
+    refresh_index()
 
 
 def _series_words(given: Mapping[str, Sequence[str]], *, calibrate: bool) -> list[str]:

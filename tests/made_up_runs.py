@@ -14,7 +14,16 @@ from liqtiers.datasets.liquidation_map import LiquidationMap, MapParameters
 from liqtiers.datasets.map_features import MapSnapshots, features_from_arrays
 from liqtiers.datasets.panel import Panel, panel_from_frame
 from liqtiers.reports.performance import summarise, verdict
+from liqtiers.reports.random_entry import random_entry
+from liqtiers.reports.return_statistics import (
+    daily_table,
+    drawdowns,
+    monthly_returns,
+    return_figures,
+)
 from liqtiers.reports.run_record import bars_table, write_run
+from liqtiers.reports.trade_groups import trade_groups
+from liqtiers.reports.trade_story import with_what_the_rules_saw
 from liqtiers.strategies.parameters import CostParameters, TierBreakoutParameters, parameter_rows
 from liqtiers.strategies.trade_log import TRADES_SCHEMA
 
@@ -227,7 +236,17 @@ def write_made_up_run(
     equity = equity_of(panel, log)
     costs = CostParameters()
     drawn = bars_table(panel, made, WINDOW)
+    parameters = TierBreakoutParameters(max_hold=200)
+    log = with_what_the_rules_saw(log, panel, parameters)
+    daily = daily_table(equity, drawn, cash=CASH, taker_fee=costs.taker_fee)
     summary = summarise(log, equity, drawn, cash=CASH, taker_fee=costs.taker_fee)
+    summary |= {
+        "by_group": trade_groups(log, panel),
+        "random_entry": random_entry(log, drawn, draws=100),
+        "returns": return_figures(daily),
+        "months": monthly_returns(daily),
+        "drawdowns": drawdowns(daily, cash=CASH),
+    }
     judged = verdict(summary)
     about = {
         "command": f"liqtiers backtest --venue {venue} --symbol {symbol}",
@@ -244,12 +263,12 @@ def write_made_up_run(
         },
         "window": WINDOW,
         "map": {"model": "volume", "notes": list(notes), "parameters": []},
-        "parameters": parameter_rows(TierBreakoutParameters(max_hold=200)),
+        "parameters": parameter_rows(parameters),
         "costs": parameter_rows(costs),
         "summary": summary,
         "verdict": {"sentence": judged.sentence, "warning": judged.warning},
     }  # fmt: skip
     return write_run(
         workspace, about, created_at=CREATED_AT, panel=panel, liquidation_map=made,
-        imbalance_window=WINDOW, trades=log, equity=equity,
+        imbalance_window=WINDOW, trades=log, equity=equity, daily=daily,
     )  # fmt: skip

@@ -77,6 +77,7 @@
       else if (model.name === "candles") model.palette = [ink, dark ? "#12171d" : "#ffffff"];
       else if (model.name === "ink") model.glyph.line_color = ink;
       else if (model.name === "line") model.glyph.line_color = line;
+      else if (model.name === "run label") model.text_color = line;
     }
   }
   paint();
@@ -139,7 +140,7 @@
 
   // A trade that is looked at keeps its tier, stop and target in the picture.
   function tradeLevels() {
-    const chosen = document.querySelector("tr.chosen");
+    const chosen = rows.find((row) => row.classList.contains("chosen"));
     if (!chosen || !trades || Number(chosen.dataset.from) < time.start || Number(chosen.dataset.to) > time.end) return [];
     const i = [...trades.data.number].indexOf(Number(chosen.dataset.trade));
     if (time.end - time.start > 40 * (trades.data.exit[i] - trades.data.armed[i] + 60 * step)) return [];
@@ -197,8 +198,46 @@
   for (const [id, act] of Object.entries(buttons)) document.getElementById(id)?.addEventListener("click", act);
 
   const rows = [...document.querySelectorAll("#trades tbody tr")];
+  const stories = JSON.parse(document.getElementById("stories").textContent);
+  const story = document.getElementById("story");
+  const storyOf = new Map(rows.map((row, i) => [row, stories[i]]));
+  function tell(row) {
+    story.hidden = !row;
+    if (!row) return;
+    const [[title, result], ...lines] = storyOf.get(row);
+    const heading = document.createElement("h3");
+    heading.textContent = `${title}: ${result}`;
+    const list = document.createElement("dl");
+    for (const [what, how] of lines) {
+      const term = document.createElement("dt"), detail = document.createElement("dd");
+      term.textContent = what; detail.textContent = how;
+      list.append(term, detail);
+    }
+    story.replaceChildren(heading, list);
+  }
+
+  // Thousands of rows at once make a page slow: as many are shown as are asked for.
+  const few = 200;
+  let most = few;
+  const [reason, order, more, listed] = ["reason", "order", "more", "listed"].map((id) => document.getElementById(id));
+  let ordered = rows;
+  function list() {
+    const sign = Number(order.value);
+    ordered = rows.filter((row) => !reason.value || row.dataset.reason === reason.value);
+    if (sign) ordered.sort((a, b) => sign * (Number(b.dataset.net) - Number(a.dataset.net)));
+    document.querySelector("#trades tbody").replaceChildren(...ordered.slice(0, most));
+    more.hidden = ordered.length <= most;
+    listed.value = ordered.length === rows.length && ordered.length <= most ? ""
+      : `${Math.min(most, ordered.length).toLocaleString("en")} of ${rows.length.toLocaleString("en")} trades shown`;
+  }
+  if (rows.length) {
+    for (const choice of [reason, order]) choice.addEventListener("change", () => { most = few; list(); });
+    more.addEventListener("click", () => { most += few; list(); });
+    list();
+  }
   function choose(row) {
-    for (const other of document.querySelectorAll("tr.chosen")) other.classList.remove("chosen");
+    for (const other of rows) other.classList.remove("chosen");
+    tell(row);
     if (!row) return;
     row.classList.add("chosen");
     const from = Number(row.dataset.from), to = Number(row.dataset.to);
@@ -206,8 +245,9 @@
     look(from - pad, to + pad);
   }
   function neighbour(direction) {
-    const i = rows.findIndex((row) => row.classList.contains("chosen"));
-    const row = i < 0 ? rows[direction > 0 ? 0 : rows.length - 1] : rows[(i + direction + rows.length) % rows.length];
+    if (!ordered.length) return;
+    const i = ordered.findIndex((row) => row.classList.contains("chosen"));
+    const row = ordered[i < 0 ? (direction > 0 ? 0 : ordered.length - 1) : (i + direction + ordered.length) % ordered.length];
     choose(row);
     shown.value = `trade ${row.dataset.trade}`;
   }

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from liqtiers.reports.map_page import render_map_page
+from liqtiers.reports.map_picture import map_picture
 from liqtiers.reports.tuning_report import write_tuning_report
 from made_up_evidence import BARE, FULL, write_made_up_evidence
+from made_up_maps import made_up_map, still_panel
 from made_up_runs import write_made_up_run
 from made_up_studies import write_made_up_study
 
@@ -60,6 +63,18 @@ def made_study(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def night_page(made_study: Callable[..., Path]) -> Path:
     """The page of an ordinary study, beside its record; not to be changed."""
     return write_tuning_report(made_study())
+
+
+@pytest.fixture(scope="session")
+def map_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a made-up map at one moment; not to be changed."""
+    panel = still_panel()
+    path = tmp_path_factory.mktemp("map") / "map.html"
+    page = render_map_page(
+        map_picture(made_up_map(panel), panel, tick=0.1), command="x", fingerprint="0" * 16
+    )
+    path.write_text(page, encoding="utf-8")
+    return path
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -193,11 +194,16 @@ def test_money_in_the_tables_is_the_pictures() -> None:
     assert "not known" in page
 
 
+MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
 def test_page_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """A folder that is a file is one clear error, and nothing is left behind."""
     panel = still_panel()
     picture = map_picture(made_up_map(panel), panel)
     (tmp_path / "file").write_text("")
     with pytest.raises(LakeError, match="cannot write"):
-        write_map_page(picture, tmp_path / "file" / "map.html", command="", fingerprint="")
+        write_map_page(
+            picture, tmp_path / "file" / "map.html", command="", fingerprint="", created_at=MOMENT
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -57,7 +57,7 @@ def test_page_is_quiet_offline_and_fits(
     assert watched.errors == []
     assert watched.requests == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert page.locator(".chart").count() == 6
+    assert page.locator(".chart").count() == 7
     for chart in page.locator(".chart").all():
         box = chart.bounding_box()
         assert box is not None
@@ -145,6 +145,55 @@ def test_click_on_a_trade_takes_the_chart_there(make_run: MakeRun, chromium_page
     assert page.locator("tr.chosen").get_attribute("data-trade") == "7"
     page.locator("#previous").click()
     assert page.locator("tr.chosen").get_attribute("data-trade") == "6"
+
+
+def test_a_chosen_trade_is_told_and_agrees_with_the_record(
+    make_run: MakeRun, chromium_page: Browse
+) -> None:
+    """Tier, arming, trigger, end and costs of the trade that was clicked; gone again with All."""
+    folder = make_run(bars=6000, trades=8, reason="<b>stop</b>")
+    watched = chromium_page()
+    page = watched.open(write_report(folder))
+    assert page.locator("#story").is_hidden()
+    page.locator("#trades button.show").nth(3).click()
+    row = pq.read_table(folder / "trades.parquet").to_pylist()[3]
+    told = page.locator("#story").inner_text()
+    side = "long" if row["direction"] > 0 else "short"
+    for words in (
+        f"Trade 4, {side}",
+        f"{row['tier_lower']:,.1f} to {row['tier_upper']:,.1f}",
+        f"thrust {row['trigger_thrust']:,.2f} average true ranges",
+        f"fees {row['fees']:,.2f}, slippage {row['slippage']:,.2f}",
+        "<b>stop</b>",
+    ):
+        assert words in told
+    page.locator("#all").click()
+    assert page.locator("#story").is_hidden()
+    assert watched.errors == []
+
+
+def test_many_trades_are_listed_in_part_in_order_and_by_reason(
+    make_run: MakeRun, chromium_page: Browse
+) -> None:
+    """Two hundred at first, more when asked, the best first if so chosen, one reason alone if so chosen."""
+    folder = make_run(bars=60_000, trades=450)
+    page = chromium_page().open(write_report(folder))
+    rows = page.locator("#trades tbody tr")
+    assert rows.count() == 200
+    assert page.locator("#listed").inner_text() == "200 of 450 trades shown"
+    page.locator("#more").click()
+    assert rows.count() == 400
+    net = pq.read_table(folder / "trades.parquet").to_pandas().sort_values("net_pnl")
+    page.locator("#order").select_option("1")
+    assert rows.first.get_attribute("data-trade") == str(net["trade_id"].iloc[-1])
+    page.locator("#order").select_option("-1")
+    assert rows.first.get_attribute("data-trade") == str(net["trade_id"].iloc[0])
+    page.locator("#reason").select_option("target")
+    assert page.locator("#trades tbody tr:not([data-reason=target])").count() == 0
+    rows.nth(2).locator("button").click()
+    page.locator("#next").click()
+    chosen = page.locator("tr.chosen")
+    assert chosen.get_attribute("data-trade") == rows.nth(3).get_attribute("data-trade")
 
 
 def test_trade_can_be_chosen_by_keyboard(make_run: MakeRun, chromium_page: Browse) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -66,13 +67,29 @@ def test_page_goes_into_the_workspace_and_its_path_is_last(
     capsys.readouterr()
     assert draw("--at", "2024-01-12T06:00") == 0
     shown = capsys.readouterr().out
-    page = market / "maps" / "binance-BTCUSDT-1h-20240112T0600.html"
+    (page,) = (market / "maps").glob("binance-BTCUSDT-1h-20240112T0600-*.html")
     assert shown.splitlines()[-1].split() == ["page:", str(page)]
     assert shown.startswith("binance BTCUSDT at 2024-01-12 06:00 UTC, price ")
     assert "map from volume" in shown
     assert "Dense tiers, from the top (USDT)" in shown
     assert "its level means nothing" in " ".join(shown.split())
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert page.name in (market / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_figures_stand_beside_the_page(
+    market: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JSON with a schema: the sentence that the terminal said, windows and tiers."""
+    capsys.readouterr()
+    assert draw("--at", "2024-01-12T06:00") == 0
+    shown = capsys.readouterr().out
+    (file,) = (market / "maps").glob("*.html.json")
+    about = json.loads(file.read_text(encoding="utf-8"))
+    assert about["schema"] == 1
+    assert about["sentence"] in " ".join(shown.split())
+    assert about["at_us"] == 1705039200 * 1_000_000
+    assert [window["distance"] for window in about["windows"]] == [0.05, 0.1, 0.25, 0.4]
 
 
 def test_page_terminal_and_image_state_the_same(
@@ -101,8 +118,8 @@ def test_imported_map_takes_our_maps_place(
     shown = capsys.readouterr().out
     assert "2.60 B USDT of shorts above against 1.00 B of longs below, 2.6 to 1." in shown
     assert "imported from hyperliquid" in shown
-    name = "binance-BTCUSDT-1h-20240111T0000-map-hyperliquid-BTC.html"
-    assert shown.splitlines()[-1].endswith(name)
+    stem = "binance-BTCUSDT-1h-20240111T0000-map-hyperliquid-BTC-"
+    assert Path(shown.split()[-1]).name.startswith(stem)
 
 
 def test_two_maps_are_held_against_each_other(
@@ -113,7 +130,8 @@ def test_two_maps_are_held_against_each_other(
     assert draw("--at", "2024-01-11T06:00", "--compare", "hyperliquid:BTC") == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "Beside the map from hyperliquid top traders" in shown
-    page = (market / "maps" / "binance-BTCUSDT-1h-20240111T0600.html").read_text(encoding="utf-8")
+    (file,) = (market / "maps").glob("binance-BTCUSDT-1h-20240111T0600-*.html")
+    page = file.read_text(encoding="utf-8")
     sentence = "By price bin at this moment the two maps rank alike at "
     assert sentence in shown
     assert sentence in page

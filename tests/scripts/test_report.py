@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,63 @@ def test_an_unknown_name_is_told_with_the_studies(
     assert capsys.readouterr().err.endswith("; the studies are: night\n")
     assert report("night") == 2
     assert "the holdout of night was not opened yet" in capsys.readouterr().err
+
+
+def test_runs_are_put_side_by_side(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Named by id or latest; the page's path is printed and the index knows it."""
+    folders = [write_made_up_run(workspace, seed=seed) for seed in (1, 2)]
+    latest = max(folder.name for folder in folders)
+    other = next(folder.name for folder in folders if folder.name != latest)
+    assert report("--compare", other, "latest") == 0
+    page = Path(capsys.readouterr().out.strip())
+    assert page.parent.parent == workspace / "comparisons"
+    text = page.read_text()
+    assert all(folder.name in text for folder in folders)
+    assert page.relative_to(workspace).as_posix() in (workspace / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--compare",), "--compare needs two runs or more, each once; given: none"),
+        (("--compare", "latest"), "--compare needs two runs or more"),
+        (("--compare", "latest", "nowhere"), "there is no run 'nowhere'"),
+        (("--compare", "latest", "latest", "--tear-sheet", "x"), "--tear-sheet is of one run"),
+        (("--tear-sheet", "nowhere/x.html"), "there is no folder nowhere"),
+        (("--tear-sheet", "x.html"), "returns of 6 days: a tear sheet needs 30"),
+    ],
+)
+def test_what_cannot_be_compared_or_drawn_is_one_line(
+    workspace: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+) -> None:
+    """The option, what is wrong with it and what would be right; exit code 2."""
+    write_made_up_run(workspace)
+    assert report(*words) == 2
+    assert told in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_tear_sheet_is_one_file_without_a_network(workspace: Path, tmp_path: Path) -> None:
+    """quantstats' page of the run's daily returns: its title, and no remote element left."""
+    pytest.importorskip("quantstats", reason="quantstats is not installed")
+    folder = write_made_up_run(workspace, bars=12_000, trades=9)
+    sheet = tmp_path / "sheet.html"
+    assert report(folder.name, "--tear-sheet", str(sheet)) == 0
+    text = sheet.read_text()
+    assert folder.name in text
+    assert "favicon" not in text
+    assert not re.search(r"<(link|script|img)[^>]*https?://", text)
+
+
+def test_a_run_of_the_version_before_is_still_shown(workspace: Path) -> None:
+    """Without daily returns and what came with them the page leaves those parts out."""
+    folder = write_made_up_run(workspace)
+    about = json.loads((folder / "run.json").read_text())
+    about["schema"] = 1
+    for name in ("by_group", "random_entry", "returns", "months", "drawdowns"):
+        del about["summary"][name]
+    (folder / "run.json").write_text(json.dumps(about))
+    (folder / "daily.parquet").unlink()
+    assert report(folder.name) == 0
+    page = (folder / "report.html").read_text()
+    assert 'id="trades"' in page
+    assert 'id="months"' not in page

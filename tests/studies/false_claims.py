@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--effect-worlds", type=int, help="with impact, instead")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bar", default="5m", help="length of a bar")
-    parser.add_argument("--days", type=int, default=120, help="length of each world")
+    parser.add_argument("--days", type=int, default=180, help="length of each world")
     parser.add_argument("--impact", type=float, default=0.04, help="see the simulator's parameters")
     parser.add_argument("--surrogates", type=int, default=30)
     parser.add_argument(

@@ -1,0 +1,65 @@
+"""Every page held against axe-core's rules in headless Chromium, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from liqtiers.reports.backtest_report import write_report
+from liqtiers.reports.comparison_page import write_comparison
+from liqtiers.reports.run_record import read_run
+from liqtiers.reports.workspace_index import write_index
+
+if TYPE_CHECKING:
+    from conftest import Watched
+
+MakeRun = Callable[..., Path]
+Browse = Callable[..., "Watched"]
+pytestmark = pytest.mark.xdist_group("browser")
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture
+def pages(
+    make_run: MakeRun, night_page: Path, evidence_of_two: Path, map_page: Path, tmp_path: Path
+) -> dict[str, Path]:
+    """One of each page."""
+    runs = [make_run(seed=seed, trades=12) for seed in (1, 2)]
+    reports = [write_report(run) for run in runs]
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    compared = write_comparison(
+        tmp_path, [read_run(run) for run in runs], command="x", created_at=moment
+    )
+    return {
+        "backtest": reports[0],
+        "tuning": night_page,
+        "evidence": evidence_of_two,
+        "map": map_page,
+        "comparison": compared,
+        "index": write_index(tmp_path),
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_serious_fault(
+    pages: dict[str, Path], chromium_page: Browse, scheme: str
+) -> None:
+    """Names, roles, contrasts, focus: nothing that axe calls serious or critical; no error, no request."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    faults = []
+    for name, path in pages.items():
+        watched = chromium_page(scheme=scheme)
+        found = axe.run(watched.open(path)).response["violations"]
+        faults += [
+            f"{name}: {rule['id']}, {node['html'][:120]}"
+            for rule in found
+            if rule["impact"] in SERIOUS
+            for node in rule["nodes"]
+        ]
+        assert watched.errors == []
+        assert watched.requests == []
+    assert faults == []

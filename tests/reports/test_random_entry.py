@@ -1,0 +1,124 @@
+"""Random entries against every placement counted out, and against paths whose answer is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.stats import binom
+
+from liqtiers.reports.random_entry import placed, random_entry, random_entry_words
+
+COSTS = 7e-4
+
+
+def bars_of(close: np.ndarray, settled: np.ndarray | None = None) -> pa.Table:
+    """Bars that open where the last one closed."""
+    rate = np.zeros(len(close)) if settled is None else settled
+    return pa.table({"open": np.r_[close[0], close[:-1]], "close": close, "funding_settled": rate})
+
+
+def trades_of(held: list[int], net: list[float], *, side: int = 1) -> pa.Table:
+    """Trades of 100 quote each, with the same costs."""
+    count = len(held)
+    return pa.table(
+        {
+            "bars_held": held,
+            "direction": [side] * count,
+            "size": [1.0] * count,
+            "entry_price": [100.0] * count,
+            "fees": [100.0 * COSTS] * count,
+            "slippage": [0.0] * count,
+            "net_pnl": net,
+        }
+    )
+
+
+@pytest.mark.parametrize("held", [(2,), (1, 3), (2, 1, 2)])
+def test_every_placement_is_as_likely(held: tuple[int, ...]) -> None:
+    """All placements that do not overlap, counted out, come up equally often."""
+    free, draws = 3, 6000
+    bars = free + sum(held)
+    possible = {
+        starts
+        for starts in product(range(bars), repeat=len(held))
+        if all(
+            s + h <= t
+            for (s, h), t in zip(zip(starts, held, strict=True), (*starts[1:], bars), strict=True)
+        )
+    }
+    rng = np.random.default_rng(1)
+    found = Counter(tuple(placed(np.array(held), free, rng).tolist()) for _ in range(draws))
+    assert set(found) == possible
+    low, high = binom.ppf([1e-4, 1 - 1e-4], draws, 1.0 / len(possible))
+    assert all(low <= count <= high for count in found.values())
+
+
+def test_a_steady_rise_is_earned_wherever_one_enters() -> None:
+    """On a path that grows by g a bar a trade of h bars earns exactly (1 + g)^h - 1 less costs."""
+    close = 100.0 * 1.001 ** np.arange(400)
+    held = [1, 5, 9]
+    bars = bars_of(close).slice(1)
+    growth = np.mean([1.001**h - 1.0 for h in held])
+    found = random_entry(trades_of(held, [1.0, 1.0, 1.0]), bars)
+    assert found is not None
+    assert found["random_mean_bps"] == pytest.approx(1e4 * (growth - COSTS))
+    assert found["random_high_bps"] == pytest.approx(found["random_low_bps"])
+    assert found["mean_bps"] == pytest.approx(100.0)
+    assert (found["better"], found["p"]) == (0.0, 1 / 1001)
+    short = random_entry(trades_of(held, [-9.0, -9.0, -9.0], side=-1), bars)
+    assert short is not None
+    assert short["random_mean_bps"] == pytest.approx(-1e4 * (growth + COSTS))
+    assert short["p"] == 1.0
+
+
+def test_funding_is_paid_at_the_closes_between() -> None:
+    """On a flat path with a constant rate a trade of h bars pays h - 1 times it."""
+    bars = bars_of(np.full(300, 50.0), np.full(300, 1e-4))
+    found = random_entry(trades_of([4, 4], [0.0, 0.0]), bars)
+    assert found is not None
+    assert found["random_mean_bps"] == pytest.approx(-1e4 * (3e-4 + COSTS))
+
+
+def test_entries_without_information_are_seldom_called_skill() -> None:
+    """Trades placed at random themselves: p below 5 % in about 5 % of runs."""
+    rng = np.random.default_rng(2)
+    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, 2000)))
+    bars, held = bars_of(close), np.full(12, 10)
+    opens = bars["open"].to_numpy()
+    below = 0
+    for _ in range(150):
+        first = placed(held, 2000 - 120, rng)
+        net = 100.0 * (close[first + 9] / opens[first] - 1.0 - COSTS)
+        found = random_entry(trades_of(held.tolist(), net.tolist()), bars, draws=99)
+        assert found is not None
+        below += found["p"] <= 0.05
+    assert binom.ppf(0.001, 150, 0.05) <= below <= binom.ppf(0.999, 150, 0.05)
+
+
+def test_nothing_to_place_is_none() -> None:
+    """No trade, or no bar left over: there is nothing to compare with."""
+    bars = bars_of(np.full(10, 5.0))
+    assert random_entry(trades_of([], []), bars) is None
+    assert random_entry(trades_of([6, 4], [0.0, 0.0]), bars) is None
+
+
+@pytest.mark.parametrize(
+    ("mean", "better", "p", "told"),
+    [
+        (5.0, 0.001, 0.002, "earned more than chance"),
+        (-5.0, 0.01, 0.011, "better than chance, and a loss all the same"),
+        (5.0, 0.4, 0.4, "being in the market at random did as well"),
+        (-5.0, 0.99, 0.99, "cost more than chance would have"),
+    ],
+)
+def test_the_sentence_says_what_it_means(mean: float, better: float, p: float, told: str) -> None:
+    """A loss is never praised, and chance is called chance."""
+    close = 100.0 * 1.001 ** np.arange(50)
+    found = random_entry(trades_of([3], [1.0]), bars_of(close), draws=50)
+    assert found is not None
+    words = random_entry_words({**found, "mean_bps": mean, "better": better, "p": p})
+    assert told in words
