@@ -124,7 +124,9 @@ def level_rows(table: pa.Table, *, tick: float | None) -> list[dict[str, Any]]:
                 "outcomes": [],
             },
         )
-        known["outcomes"].append(f"{row['outcome']}, {signed(row['signed_move'], 1)}")
+        known["outcomes"].append(
+            f"{row['outcome']}, then {signed(row['signed_move'], 1)} at the end"
+        )
     return list(found.values())
 
 

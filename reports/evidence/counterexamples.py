@@ -131,19 +131,21 @@ def rejected_tiers(
     count: int = COUNT,
     period: Period = "history",
 ) -> tuple[Counterexample, ...]:
-    """Return the tiers with most fuel that turned price back, the fullest first.
+    """Return the tiers with most fuel from which price turned back and stayed, the fullest first.
 
     Parameters
     ----------
     market : EvidenceMarket
     encounters : Encounters
     outcomes : Outcomes
-        Of these encounters; its horizon decides what was rejected.
+        Of these encounters; its horizon decides what was rejected, and was still on the near side at the
+        end.
     count : int
         How many of each period.
     period : {"history", "month"}
     """
-    turned = np.flatnonzero((outcomes.state == REJECTED) & np.isfinite(encounters.fuel))
+    stayed = (outcomes.state == REJECTED) & (outcomes.signed_move < 0.0)
+    turned = np.flatnonzero(stayed & np.isfinite(encounters.fuel))
     order = turned[np.argsort(-encounters.fuel[turned], kind="stable")]
     chosen = _apart(order, encounters.known_us, outcomes.horizon_hours, count, period)
     unit = encounters.volatility * np.sqrt(bars_in(market.panel, outcomes.horizon_hours))

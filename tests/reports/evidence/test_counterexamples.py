@@ -66,12 +66,12 @@ def test_each_month_can_have_its_own(null_world: EvidenceMarket) -> None:
 
 
 def test_rejected_tiers_are_those_with_most_fuel(null_world: EvidenceMarket) -> None:
-    """Only rejected tiers are shown, the fullest first, with the move from their edge."""
+    """Only tiers from which price came back and stayed, the fullest first, with the move from their edge."""
     encounters = encounters_of(null_world)
     outcomes = outcomes_of(null_world, encounters, 4)
     found = rejected_tiers(null_world, encounters, outcomes, count=3)
     turned = np.array([OUTCOME_NAMES[s] == "rejected" for s in outcomes.state.tolist()])
-    fuel = np.where(turned, encounters.fuel, np.nan)
+    fuel = np.where(turned & (outcomes.signed_move < 0.0), encounters.fuel, np.nan)
     best = int(np.nanargmax(fuel))
     assert found[0].tier_fuel == fuel[best]
     assert found[0].tier_near == encounters.near[best]
