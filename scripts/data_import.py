@@ -84,7 +84,7 @@ def run(
     done = 0
     for path in bars:
         try:
-            done += import_file(lake, path, source, options, console)
+            done += _import(lake, path, source, options, console)
         except InputError as error:
             failures.append((path, str(error)))
     if done:
@@ -95,18 +95,7 @@ def run(
         raise typer.Exit(2)
 
 
-def import_file(
-    lake: Lake, path: Path, source: str, options: ImportOptions, console: Console
-) -> int:
-    """Put one file into the lake, say what came of it, and return how many series it held.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
-    LakeError
-        If the lake cannot be written.
-    """
+def _import(lake: Lake, path: Path, source: str, options: ImportOptions, console: Console) -> int:
     found = parse_file(path, source=source, options=options)
     for parsed in found:
         report = lake.write(

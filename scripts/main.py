@@ -29,7 +29,6 @@ class Verb(NamedTuple):
 
 
 DATA_VERBS: Final = {
-    "fetch": Verb("data_fetch", "run", "Download a symbol's data and put it into the lake."),
     "import": Verb("data_import", "run", "Read files of exchanges and vendors into the lake."),
     "describe": Verb("data_describe", "run", "Show what the lake holds."),
 }
