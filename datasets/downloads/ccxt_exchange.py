@@ -1,0 +1,185 @@
+"""Any exchange that ccxt knows, for what archives lack: bars, open interest, funding (``ccxt:okx``).
+
+ccxt is an extra: ``pip install 'liqtiers[ccxt]'``. Pages are asked for one after another from the begin
+of a month to its end and kept as one csv. Amounts of markets that count in contracts are refused: ccxt
+does not say in which unit an exchange's volume is.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from ..errors import DownloadError, InputError
+from ..naming import check_name, timeframe_us
+from ..sources.parsed import ImportOptions
+from .client import Client
+from .source import Broken, Missing, Offer, Piece, Request, Source, Wish, milliseconds
+
+_LAG_MS: Final = 5 * 60 * 1000
+_PAGES: Final = 5_000
+_HEADS: Final = {
+    "bars": ("timestamp", "open", "high", "low", "close", "volume"),
+    "funding": ("timestamp", "rate"),
+    "metrics": ("ts", "available_at", "oi_base", "oi_quote"),
+}
+
+Row = list[Any]
+
+
+class CcxtExchange(Source):
+    """One exchange through ccxt; its own pacing is switched on."""
+
+    name: ClassVar[str] = "ccxt"
+    title: ClassVar[str] = "ccxt"
+    url: ClassVar[str] = "https://ccxt.invalid"  # ccxt knows each exchange's address
+    parallel: ClassVar[int] = 1
+    immutable: ClassVar[bool] = False
+    settles: ClassVar[timedelta] = timedelta(hours=1)
+    offers: ClassVar[tuple[Offer, ...]] = (
+        Offer("bars", "as far back as the exchange gives", "at once", "no takers' side"),
+        Offer("funding", "as far back as the exchange gives", "at once"),
+        Offer(
+            "metrics",
+            "often the last 30 days only",
+            "at once; a value counts as known 5 minutes after its time",
+            "open interest; of venues that count in contracts its value alone",
+        ),
+    )
+
+    def __init__(self) -> None:
+        self._exchange: Any = None
+        self._lock = threading.Lock()
+
+    def plan(self, wish: Wish) -> list[Piece]:
+        """Return a piece a month; the market's symbol is the exchange's own or ccxt's."""
+        self.has(wish)
+        self._exchange = self._open(wish.exchange)
+        market = self._market(wish)
+        symbol = check_name("symbol", str(market["id"]))
+        step = timeframe_us(wish.timeframe) // 1000
+        closed = int(milliseconds(wish.now)) // step * step
+        pieces = []
+        for what in wish.what:
+            label = wish.timeframe if what != "funding" else "settled"
+            for month in wish.months():
+                begin = int(milliseconds(month.begin))
+                end = min(int(milliseconds(month.end)), closed)
+                if end <= begin:
+                    continue
+                body = {"market": market["symbol"], "begin": begin, "end": end}
+                pieces.append(
+                    Piece(
+                        name=f"{wish.exchange}/{what}/{symbol}-{label}-{month.name}.csv",
+                        what=what,
+                        begin=month.begin,
+                        end=month.end,
+                        request=Request(
+                            url=f"ccxt:{wish.exchange}",
+                            params={"timeframe": wish.timeframe},
+                            body=body,
+                        ),
+                        options=self._options(what, wish, symbol),
+                    )
+                )
+        return pieces
+
+    def bring(self, piece: Piece, client: Client, to: Path) -> None:
+        """Ask for page after page and write the rows as csv."""
+        with self._lock:  # an exchange object is not made for several threads
+            rows = self._pages(piece, client)
+        if not rows:
+            raise Missing(piece.name)
+        with to.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(_HEADS[piece.what])
+            writer.writerows(rows)
+
+    def _pages(self, piece: Piece, client: Client) -> list[Row]:
+        begin, end = piece.request.body["begin"], piece.request.body["end"]
+        found: dict[int, Row] = {}
+        since = begin
+        for _ in range(_PAGES):
+            page = [row for row in self._page(piece, since, client) if row[0] >= since]
+            found.update({row[0]: row for row in page if row[0] < end})
+            if not page or max(row[0] for row in page) >= end:
+                break
+            since = max(row[0] for row in page) + 1
+        return [found[moment] for moment in sorted(found)]
+
+    def _page(self, piece: Piece, since: int, client: Client) -> list[Row]:
+        market, timeframe = piece.request.body["market"], piece.request.params["timeframe"]
+        ask: dict[str, Callable[[], list[Any]]] = {
+            "bars": lambda: self._exchange.fetch_ohlcv(market, timeframe, since),
+            "funding": lambda: self._exchange.fetch_funding_rate_history(market, since),
+            "metrics": lambda: self._exchange.fetch_open_interest_history(market, timeframe, since),
+        }
+        try:
+            answers = ask[piece.what]()
+        except Exception as error:  # noqa: BLE001  # ccxt raises its own kinds, which are not installed for all
+            raise self._fault(piece, error, client) from None
+        return [self._row(piece, answer) for answer in answers]
+
+    def _row(self, piece: Piece, answer: Any) -> Row:
+        if piece.what == "bars":
+            return list(answer[:6])
+        moment = int(answer["timestamp"])
+        if piece.what == "funding":
+            return [moment, answer["fundingRate"]]
+        contracts = (
+            self._exchange.market(piece.request.body["market"]).get("contractSize") or 1
+        ) != 1
+        amount = None if contracts else answer.get("openInterestAmount")
+        return [moment, moment + _LAG_MS, amount, answer.get("openInterestValue")]
+
+    @staticmethod
+    def _fault(piece: Piece, error: Exception, client: Client) -> Exception:
+        names = {kind.__name__ for kind in type(error).__mro__}
+        told = client.scrub(
+            f"{piece.request.url} {piece.what}: {type(error).__name__}: {error}"[:300]
+        )
+        return Broken(told) if "NetworkError" in names else DownloadError(told)
+
+    def _market(self, wish: Wish) -> dict[str, Any]:
+        try:
+            self._exchange.load_markets()
+            market: dict[str, Any] = self._exchange.market(wish.symbol)
+        except Exception as error:  # noqa: BLE001  # as in _page
+            told = f"{type(error).__name__}: {error}"[:200]
+            if "NetworkError" in {kind.__name__ for kind in type(error).__mro__}:
+                raise DownloadError(f"ccxt:{wish.exchange} cannot be reached: {told}") from None
+            raise InputError(
+                f"ccxt:{wish.exchange} has no market {wish.symbol!r} ({told})"
+            ) from None
+        if "bars" in wish.what and (market.get("contractSize") or 1) != 1:
+            raise InputError(
+                f"ccxt:{wish.exchange} {wish.symbol} counts in contracts of {market['contractSize']}: its "
+                "volume may be contracts or coins; leave bars out of --what"
+            )
+        return market
+
+    def _options(self, what: str, wish: Wish, symbol: str) -> ImportOptions:
+        tables = {"bars": "bars", "funding": "funding", "metrics": "open_interest"}
+        columns = {"ts": "ts"} if what == "metrics" else {"ts": "timestamp"}
+        return ImportOptions(
+            venue=wish.exchange,
+            symbol=symbol,
+            timeframe=wish.timeframe if what == "bars" else None,
+            table=tables[what],
+            columns=columns,
+            time_unit="ms",
+        )
+
+    def _open(self, exchange: str) -> Any:
+        try:
+            ccxt = importlib.import_module("ccxt")
+        except ImportError:
+            raise InputError("ccxt is not installed: pip install 'liqtiers[ccxt]'") from None
+        if not exchange or exchange not in ccxt.exchanges:
+            raise InputError(f"ccxt knows no exchange {exchange!r}: write for example ccxt:okx")
+        return getattr(ccxt, exchange)({"enableRateLimit": True, "timeout": 30_000})
