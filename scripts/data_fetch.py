@@ -71,6 +71,9 @@ def run(
     address: Annotated[
         list[str] | None, typer.Option(help="Account to look at (hyperliquid); may be repeated.")
     ] = None,
+    unit: Annotated[
+        str, typer.Option(help="coins or contracts: what volume is in (ccxt), where nobody says.")
+    ] = "",
     url: Annotated[str | None, typer.Option(help="A mirror in place of the server.")] = None,
     attempts: Annotated[int, typer.Option(help="Tries a file.")] = 6,
     wait: Annotated[float, typer.Option(help="Seconds before the second try, then doubled.")] = 1.0,
@@ -95,6 +98,8 @@ def run(
     for name, given in (("SOURCE", source), ("SYMBOL", symbol), ("--from", begin)):
         if not given:
             raise InputError(f"{name} is missing (see liqtiers data fetch --help, or --list)")
+    if unit not in ("", "coins", "contracts"):
+        raise InputError(f"--unit is {unit!r}, it must be coins or contracts")
     stamina.instrumentation.set_on_retry_hooks([])  # it would print each retry
     chosen, exchange = load_source(source)
     timeframe_us(timeframe)
@@ -109,6 +114,7 @@ def run(
         now=moment,
         exchange=exchange,
         addresses=tuple(address or ()),
+        unit=unit,
     )
     plan = chosen.plan(wish)
     cache = Cache(workspace() / "downloads" / chosen.name)

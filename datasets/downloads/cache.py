@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from ..lake import Lake, WriteReport
 _ABSENT: Final = "absent.txt"
 _IMPORTED: Final = "imported.jsonl"
 _UNFINISHED: Final = "unfinished"
+_OLD_S: Final = 86_400.0
 
 SeriesName = tuple[str, str, str, str]
 
@@ -39,6 +41,13 @@ class Cache:
         self.root = root
         self._lock = threading.Lock()
         self._absent = set(_lines(root / _ABSENT))
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        """Remove what killed runs left; another run may be writing now, so only what is old."""
+        for path in self.root.rglob(".*"):
+            if path.is_file() and time.time() - path.stat().st_mtime > _OLD_S:
+                path.unlink(missing_ok=True)
 
     def path(self, name: str, *, final: bool = True) -> Path:
         """Return where a piece is kept; one that is not final yet is kept apart.

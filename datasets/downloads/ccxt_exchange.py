@@ -1,8 +1,8 @@
 """Any exchange that ccxt knows, for what archives lack: bars, open interest, funding (``ccxt:okx``).
 
 ccxt is an extra: ``pip install 'liqtiers[ccxt]'``. Pages are asked for one after another from the begin
-of a month to its end and kept as one csv. Amounts of markets that count in contracts are refused: ccxt
-does not say in which unit an exchange's volume is.
+of a month to its end and kept as one csv. ccxt does not say whether an exchange's volume is in coins or
+in contracts: where a contract is not one coin and the exchange is not known here, the user must say it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from ..naming import check_name, timeframe_us
 from ..sources.parsed import ImportOptions
 from .client import Client
 from .source import Broken, Missing, Offer, Piece, Request, Source, Wish, milliseconds
+
+_IN_COINS: Final = frozenset({"okx"})
+"""Exchanges of whose bars ccxt gives the volume in coins though they count in contracts (as of 4.5)."""
 
 _LAG_MS: Final = 5 * 60 * 1000
 _PAGES: Final = 5_000
@@ -54,6 +57,7 @@ class CcxtExchange(Source):
 
     def __init__(self) -> None:
         self._exchange: Any = None
+        self._volume_unit = 1.0
         self._lock = threading.Lock()
 
     def plan(self, wish: Wish) -> list[Piece]:
@@ -127,7 +131,7 @@ class CcxtExchange(Source):
 
     def _row(self, piece: Piece, answer: Any) -> Row:
         if piece.what == "bars":
-            return list(answer[:6])
+            return [*answer[:5], None if answer[5] is None else answer[5] * self._volume_unit]
         moment = int(answer["timestamp"])
         if piece.what == "funding":
             return [moment, answer["fundingRate"]]
@@ -156,11 +160,8 @@ class CcxtExchange(Source):
             raise InputError(
                 f"ccxt:{wish.exchange} has no market {wish.symbol!r} ({told})"
             ) from None
-        if "bars" in wish.what and (market.get("contractSize") or 1) != 1:
-            raise InputError(
-                f"ccxt:{wish.exchange} {wish.symbol} counts in contracts of {market['contractSize']}: its "
-                "volume may be contracts or coins; leave bars out of --what"
-            )
+        if "bars" in wish.what:
+            self._volume_unit = _coins_a_unit(wish, market)
         return market
 
     def _options(self, what: str, wish: Wish, symbol: str) -> ImportOptions:
@@ -183,3 +184,21 @@ class CcxtExchange(Source):
         if not exchange or exchange not in ccxt.exchanges:
             raise InputError(f"ccxt knows no exchange {exchange!r}: write for example ccxt:okx")
         return getattr(ccxt, exchange)({"enableRateLimit": True, "timeout": 30_000})
+
+
+def _coins_a_unit(wish: Wish, market: dict[str, Any]) -> float:
+    size = float(market.get("contractSize") or 1.0)
+    if size == 1.0 and not market.get("inverse"):
+        return 1.0
+    if market.get("inverse"):
+        raise InputError(
+            f"ccxt:{wish.exchange} {wish.symbol} counts in dollars: leave bars out of --what"
+        )
+    if wish.unit == "contracts":
+        return size
+    if wish.unit == "coins" or wish.exchange in _IN_COINS:
+        return 1.0
+    raise InputError(
+        f"ccxt:{wish.exchange} {wish.symbol} counts in contracts of {size:g}: say by --unit coins or "
+        "--unit contracts what its bars' volume is in"
+    )

@@ -7,6 +7,7 @@ so many fail in a row that the server must be down, or the server refuses the ke
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -91,12 +92,14 @@ def fetch(
                         "run the same command again to go on"
                     )
     finally:
+        work.stopped.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Work:
     def __init__(self, source: Source, client: Client, cache: Cache, now: datetime) -> None:
         self._source, self._client, self._cache, self._now = source, client, cache, now
+        self.stopped = threading.Event()
 
     def settle(self, piece: Piece) -> list[Fetched]:
         if self._cache.holds(piece.name):
@@ -138,13 +141,14 @@ class _Work:
         path = self._cache.path(piece.name, final=final)
         return Fetched(piece=piece, status="fetched", path=path, final=final)
 
-    @staticmethod
-    def _again(error: Exception) -> bool | float:
-        if not isinstance(error, Broken):
+    def _again(self, error: Exception) -> bool | float:
+        if self.stopped.is_set() or not isinstance(error, Broken):
             return False
         return True if error.wait is None else error.wait
 
     def _bring_whole(self, piece: Piece, path: Path) -> None:
+        if self.stopped.is_set():
+            raise DownloadError("interrupted")
         try:
             self._source.bring(piece, self._client, path)
         except InputError as error:
@@ -154,10 +158,9 @@ class _Work:
         try:
             self._source.check(piece, path)
         except InputError as error:
-            # The file's temporary name says nothing to the user.
-            told = str(error).replace(str(path), piece.request.url)
-            harmful = "refused" in told
-            raise (DownloadError if harmful else Broken)(self._client.scrub(told)) from None
+            # The file's temporary name says nothing to the user; what has the right checksum stays so.
+            told = self._client.scrub(str(error).replace(str(path), piece.request.url))
+            raise (Broken if piece.checksum is None else DownloadError)(told) from None
 
     def _compare(self, piece: Piece, path: Path) -> None:
         assert piece.checksum is not None

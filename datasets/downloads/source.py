@@ -145,6 +145,8 @@ class Wish:
         Of sources that have several: what follows the colon in ``tardis:bybit``.
     addresses : tuple of str
         Accounts to look at, for a source of positions.
+    unit : str
+        ``coins`` or ``contracts``, where a source does not say what volume is in; else empty.
     """
 
     symbol: str
@@ -156,6 +158,7 @@ class Wish:
     now: datetime
     exchange: str = ""
     addresses: tuple[str, ...] = ()
+    unit: str = ""
 
     def days(self) -> Iterator[Span]:
         """Return the days of the period."""

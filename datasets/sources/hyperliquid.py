@@ -40,7 +40,7 @@ def parse_states(path: Path, value: Any, options: ImportOptions) -> Parsed | Non
     try:
         states = [each["state"] for each in value[SNAPSHOT]]
         # One moment for all: when the last account was looked at, all of them were known.
-        moment = max(int(state["time"]) for state in states) * 1000
+        moment = int(np.int64(max(int(state["time"]) for state in states) * 1000))
         positions = [p["position"] for state in states for p in state["assetPositions"]]
         own = [p for p in positions if p["coin"] == options.symbol]
         levels = pd.DataFrame(
@@ -50,7 +50,7 @@ def parse_states(path: Path, value: Any, options: ImportOptions) -> Parsed | Non
                 "size": [abs(float(p["szi"])) for p in own],
             }
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: is no snapshot of Hyperliquid's states ({error!r})") from None
     known = levels[levels["price"] > 0.0].assign(notional=lambda f: f["price"] * f["size"])
     if known.empty:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bad_server import Answer, Served
 from fetching import BINANCE, fetch, klines_zip, put_day, put_metrics, put_month, stored
 from liqtiers.datasets.lake import Lake
+from liqtiers.scripts import data_fetch
 from source_files import FUNDING, START_MS, zip_bytes
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -43,22 +46,21 @@ def test_days_stand_in_for_a_month_that_is_not_there(
     served: Served, workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without the monthly file the daily ones come; missing days are named; nothing is asked twice."""
-    for day in range(1, 32):
-        if day not in (7, 8, 20):
-            put_day(served, day)
+    for day in (1, 2, 5, 6):
+        put_day(served, day)
     words = ("--from", "2024-01", "--to", "2024-01", *HOURLY)
     assert fetch(served, "binance", "BTCUSDT", *words) == 0
-    assert stored(workspace) == {BARS: 28 * 24}
+    assert stored(workspace) == {BARS: 4 * 24}
     told = capsys.readouterr().out
-    assert "28 files fetched, 0 from the cache, 3 not there" in told
-    assert "the server has nothing for 2024-01-07 to 2024-01-08, 2024-01-20" in told
+    assert "4 files fetched, 0 from the cache, 27 not there" in told
+    assert "the server has nothing for 2024-01-03 to 2024-01-04, 2024-01-07 to 2024-01-31" in told
     before = sum(served.asked.values())
     assert fetch(served, "binance", "BTCUSDT", *words) == 0
     assert sum(served.asked.values()) == before
     assert max(served.asked.values()) == 1
     put_day(served, 7)
     assert fetch(served, "binance", "BTCUSDT", *words, "--ask-again") == 0
-    assert stored(workspace) == {BARS: 29 * 24}
+    assert stored(workspace) == {BARS: 5 * 24}
 
 
 def test_metrics_funding_and_mark_prices(served: Served, workspace: Path) -> None:
@@ -313,3 +315,39 @@ def test_mistake_is_one_line(
     assert fetch(served, "binance", "BTCUSDT", *words) == 2
     assert told in capsys.readouterr().err
     assert not served.asked
+
+
+def test_what_a_killed_run_left_is_removed(served: Served, workspace: Path) -> None:
+    """A half-written file of a run that was killed long ago goes; one of another run now stays."""
+    put_day(served, 1)
+    put_day(served, 2)
+    folder = workspace / "downloads" / "binance" / "spot"
+    folder.mkdir(parents=True)
+    old, new = folder / ".1-2-old.zip", folder / ".1-2-new.zip"
+    for path in (old, new):
+        path.write_bytes(b"PK")
+    os.utime(old, (0, 0))
+    assert fetch(served, "binance", "BTCUSDT", *TWO_DAYS) == 0
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_interrupted_run_goes_on(
+    served: Served, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C keeps what came; the same command brings the rest and nothing twice."""
+    for day in range(1, 11):
+        put_day(served, day)
+    words = ("--from", "2024-01-01", "--to", "2024-01-10", *HOURLY)
+    real = data_fetch.import_file
+
+    def interrupting(*args: Any, **options: Any) -> Any:
+        if stored(workspace):
+            raise KeyboardInterrupt
+        return real(*args, **options)
+
+    monkeypatch.setattr(data_fetch, "import_file", interrupting)
+    assert fetch(served, "binance", "BTCUSDT", *words) == 130
+    monkeypatch.setattr(data_fetch, "import_file", real)
+    assert fetch(served, "binance", "BTCUSDT", *words) == 0
+    assert stored(workspace) == {BARS: 240}
+    assert max(served.asked.values()) == 1

@@ -18,6 +18,8 @@ from fetching import fetch, stored
 from liqtiers.datasets.downloads.coinglass import CoinglassApi
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.query import read
+from liqtiers.scripts._terminal import run
+from liqtiers.scripts.main import build
 from source_files import START_MS, TARDIS
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -285,7 +287,9 @@ def fake_ccxt(*, contract_size: float = 1.0) -> ModuleType:
             ]
 
     module = ModuleType("ccxt")
-    module.__dict__.update(exchanges=["okx"], okx=Exchange, Exchange=Exchange)
+    module.__dict__.update(
+        exchanges=["gate", "okx"], gate=Exchange, okx=Exchange, Exchange=Exchange
+    )
     return module
 
 
@@ -309,20 +313,24 @@ def test_ccxt_pages_are_followed(
     assert fake.Exchange.pages == pages
 
 
-def test_ccxt_volume_in_contracts_is_refused(
+def test_ccxt_volume_in_contracts_must_be_said(
     served: Served,
     workspace: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Where a market counts in contracts its bars are refused, and open interest is its value alone."""
+    """Where a market counts in contracts its volume's unit must be said; open interest is its value."""
     monkeypatch.setitem(sys.modules, "ccxt", fake_ccxt(contract_size=0.01))
     words = ("--from", "2024-01", "--to", "2024-01", "--timeframe", "1h")
-    assert fetch(served, "ccxt:okx", "BTC/USDT:USDT", *words, "--what", "bars") == 2
-    assert "counts in contracts of 0.01" in capsys.readouterr().err
-    assert fetch(served, "ccxt:okx", "BTC/USDT:USDT", *words, "--what", "metrics") == 0
-    interest = rows(workspace, "open_interest", "okx", "BTCUSDT")[0]
+    assert fetch(served, "ccxt:gate", "BTC/USDT:USDT", *words, "--what", "bars") == 2
+    assert "counts in contracts of 0.01: say by --unit" in capsys.readouterr().err
+    kinds = ("--what", "bars,metrics", "--unit", "contracts")
+    assert fetch(served, "ccxt:gate", "BTC/USDT:USDT", *words, *kinds) == 0
+    assert rows(workspace, "bars", "gate", "BTCUSDT", "1h")[0]["volume"] == 0.03
+    interest = rows(workspace, "open_interest", "gate", "BTCUSDT")[0]
     assert (interest["oi_base"], interest["oi_quote"]) == (None, 700.0)
+    assert fetch(served, "ccxt:okx", "BTC/USDT:USDT", *words, "--what", "bars") == 0
+    assert rows(workspace, "bars", "okx", "BTCUSDT", "1h")[0]["volume"] == 3.0
 
 
 PACKAGE = """
@@ -400,3 +408,19 @@ def test_unknown_source_lists_those_that_there_are(
     """A source that nobody has is answered with the names of those that there are."""
     assert fetch(served, "binanse", "BTCUSDT", *DAY) == 2
     assert "there is no source 'binanse': use one of binance" in capsys.readouterr().err
+
+
+def test_environment_names_a_mirror(
+    served: Served,
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """LIQTIERS_<SOURCE>_URL stands in for the server's address; what is no address is refused."""
+    words = ["data", "fetch", "bybit-archive", "BTCUSDT", *DAY]
+    monkeypatch.setenv("LIQTIERS_BYBIT_ARCHIVE_URL", f"{served.url}/")
+    assert run(build(), words, program="liqtiers") == 0
+    assert list(served.asked) == ["/trading/BTCUSDT/BTCUSDT2024-01-01.csv.gz"]
+    monkeypatch.setenv("LIQTIERS_BYBIT_ARCHIVE_URL", "ftp://mirror")
+    assert run(build(), words, program="liqtiers") == 2
+    assert "'ftp://mirror' must begin with https://" in capsys.readouterr().err
