@@ -117,6 +117,10 @@ def run(
         unit=unit,
     )
     plan = chosen.plan(wish)
+    if not plan:
+        raise InputError(
+            f"{chosen.title} cannot have anything from {begin} on yet; ask for earlier days"
+        )
     cache = Cache(workspace() / "downloads" / chosen.name)
     if ask_again:
         cache.forget_absent()

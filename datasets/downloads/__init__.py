@@ -8,7 +8,7 @@ Adding a source from a package of your own
 ------------------------------------------
 Write a class, name it in the entry point group ``liqtiers.sources``, install the package::
 
-    # my_source.py
+    # my_source.py (a test runs this example)
     from liqtiers.datasets.downloads import Offer, Piece, Request, Source, Wish
     from liqtiers.datasets.sources.parsed import ImportOptions
 
@@ -25,7 +25,7 @@ Write a class, name it in the entry point group ``liqtiers.sources``, install th
                     what="bars",
                     begin=day.begin,
                     end=day.end,
-                    request=Request(f"{wish.url}/{wish.symbol}/{day.name}.csv"),
+                    request=Request(url=f"{wish.url}/{wish.symbol}/{day.name}.csv"),
                     options=ImportOptions(venue="mine", symbol=wish.symbol, timeframe="1h"),
                 )
                 for day in wish.days()

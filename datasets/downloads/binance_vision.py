@@ -92,7 +92,9 @@ class BinanceVision(Source):
                 continue
             first, last = max(month.begin, wish.span.begin), min(month.end, wish.span.end)
             days = tuple(
-                self._piece(what, wish, day, "daily") for day in Span(first, last, "").days()
+                self._piece(what, wish, day, "daily")
+                for day in Span(first, last, "").days()
+                if day.end <= wish.now
             )
             if (first, last) == (month.begin, month.end):
                 yield self._piece(what, wish, month, "monthly", days)

@@ -25,7 +25,8 @@ _IN_COINS: Final = frozenset({"okx"})
 """Exchanges of whose bars ccxt gives the volume in coins though they count in contracts (as of 4.5)."""
 
 _LAG_MS: Final = 5 * 60 * 1000
-_PAGES: Final = 5_000
+_BLANK_BARS: Final = 500
+_BLANK_DAYS_MS: Final = 7 * 86_400_000
 _HEADS: Final = {
     "bars": ("timestamp", "open", "high", "low", "close", "volume"),
     "funding": ("timestamp", "rate"),
@@ -71,6 +72,8 @@ class CcxtExchange(Source):
         pieces = []
         for what in wish.what:
             label = wish.timeframe if what != "funding" else "settled"
+            if what == "bars" and self._volume_unit != 1.0:
+                label += "-contracts"  # what is written depends on what the user said
             for month in wish.months():
                 begin = int(milliseconds(month.begin))
                 end = min(int(milliseconds(month.end)), closed)
@@ -107,14 +110,40 @@ class CcxtExchange(Source):
     def _pages(self, piece: Piece, client: Client) -> list[Row]:
         begin, end = piece.request.body["begin"], piece.request.body["end"]
         found: dict[int, Row] = {}
-        since = begin
-        for _ in range(_PAGES):
-            page = [row for row in self._page(piece, since, client) if row[0] >= since]
-            found.update({row[0]: row for row in page if row[0] < end})
-            if not page or max(row[0] for row in page) >= end:
-                break
+        since, silent = begin, None
+        while since < end:
+            page = self._page(piece, since, client)
+            if not page:
+                # The market is not listed yet, or a gap is longer than a page: look further on.
+                if since == end - 1:
+                    break
+                silent, since = since, min(since + self._blank(piece), end - 1)
+                continue
+            if silent is not None:
+                page = self._after_silence(piece, silent, since, client) or page
+                silent = None
+            found.update({row[0]: row for row in page if begin <= row[0] < end})
             since = max(row[0] for row in page) + 1
         return [found[moment] for moment in sorted(found)]
+
+    def _after_silence(self, piece: Piece, silent: int, heard: int, client: Client) -> list[Row]:
+        """Return the first page after a moment that had none; `heard` is a moment that had one."""
+        first: list[Row] = []
+        step = timeframe_us(piece.request.params["timeframe"]) // 1000
+        while heard - silent > step:
+            middle = (silent + heard) // 2
+            page = self._page(piece, middle, client)
+            if page:
+                heard, first = middle, page
+            else:
+                silent = middle
+        return first
+
+    @staticmethod
+    def _blank(piece: Piece) -> int:
+        if piece.what == "funding":
+            return _BLANK_DAYS_MS
+        return timeframe_us(piece.request.params["timeframe"]) // 1000 * _BLANK_BARS
 
     def _page(self, piece: Piece, since: int, client: Client) -> list[Row]:
         market, timeframe = piece.request.body["market"], piece.request.params["timeframe"]
@@ -127,7 +156,8 @@ class CcxtExchange(Source):
             answers = ask[piece.what]()
         except Exception as error:  # noqa: BLE001  # ccxt raises its own kinds, which are not installed for all
             raise self._fault(piece, error, client) from None
-        return [self._row(piece, answer) for answer in answers]
+        rows = [self._row(piece, answer) for answer in answers]
+        return [row for row in rows if row[0] >= since]
 
     def _row(self, piece: Piece, answer: Any) -> Row:
         if piece.what == "bars":

@@ -161,8 +161,8 @@ class Wish:
     unit: str = ""
 
     def days(self) -> Iterator[Span]:
-        """Return the days of the period."""
-        return self.span.days()
+        """Return the days of the period that are over."""
+        return (day for day in self.span.days() if day.end <= self.now)
 
     def months(self) -> Iterator[Span]:
         """Return the months that the period touches."""

@@ -247,6 +247,16 @@ def test_recent_day_is_asked_for_again(served: Served, workspace: Path) -> None:
     assert set(served.asked.values()) == {2}
 
 
+def test_day_that_is_not_over_is_not_asked_for(
+    served: Served, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An archive cannot have today's file: that is said, and nothing is asked for."""
+    today = f"{datetime.now(tz=UTC):%Y-%m-%d}"
+    assert fetch(served, "binance", "BTCUSDT", "--from", today, "--what", "bars,metrics") == 2
+    assert f"cannot have anything from {today} on yet" in capsys.readouterr().err
+    assert not served.asked
+
+
 def test_lost_rows_are_imported_again_without_a_request(served: Served, workspace: Path) -> None:
     """A month that was taken out of the lake comes back from the cache."""
     put_day(served, 1)

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import sys
+import textwrap
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from bad_server import Answer, Served
 from fetching import fetch, stored
+from liqtiers.datasets import downloads
 from liqtiers.datasets.downloads.coinglass import CoinglassApi
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.query import read
@@ -246,7 +248,7 @@ def test_hyperliquid_positions_become_a_map(served: Served, workspace: Path) -> 
     assert level["ts"].timestamp() * 1000 == START_MS + 1000
 
 
-def fake_ccxt(*, contract_size: float = 1.0) -> ModuleType:
+def fake_ccxt(*, contract_size: float = 1.0, silent_hours: int = 0) -> ModuleType:
     """A stand-in for ccxt with one exchange, which gives at most 100 rows a page and fails once."""
 
     class NetworkError(Exception):
@@ -270,7 +272,9 @@ def fake_ccxt(*, contract_size: float = 1.0) -> ModuleType:
                 raise NetworkError("reset")
             step = 60 * MINUTE_MS
             first = -(-since // step) * step
-            return [[first + i * step, 100, 110, 90, 105, 3] for i in range(100)]
+            listed = START_MS + silent_hours * step
+            opens = [first + i * step for i in range(100)]
+            return [[t, 100, 110, 90, 105, 3] for t in opens if t >= listed]
 
         def fetch_funding_rate_history(self, symbol: str, since: int) -> list[dict[str, Any]]:
             found = [START_MS + i * 480 * MINUTE_MS for i in range(90)]
@@ -313,6 +317,17 @@ def test_ccxt_pages_are_followed(
     assert fake.Exchange.pages == pages
 
 
+@pytest.mark.parametrize("silent", [380, 650, 743])
+def test_ccxt_listing_within_a_month_is_found(
+    served: Served, workspace: Path, monkeypatch: pytest.MonkeyPatch, silent: int
+) -> None:
+    """A page without rows, as before a market was listed, does not end the month; no bar is lost."""
+    monkeypatch.setitem(sys.modules, "ccxt", fake_ccxt(silent_hours=silent))
+    words = ("--from", "2024-01", "--to", "2024-01", "--timeframe", "1h")
+    assert fetch(served, "ccxt:okx", "BTC/USDT:USDT", *words) == 0
+    assert stored(workspace) == {"bars:okx:BTCUSDT:1h": 744 - silent}
+
+
 def test_ccxt_volume_in_contracts_must_be_said(
     served: Served,
     workspace: Path,
@@ -333,30 +348,12 @@ def test_ccxt_volume_in_contracts_must_be_said(
     assert rows(workspace, "bars", "okx", "BTCUSDT", "1h")[0]["volume"] == 3.0
 
 
-PACKAGE = """
-from liqtiers.datasets.downloads import Offer, Piece, Request, Source, Wish
-from liqtiers.datasets.sources.parsed import ImportOptions
-
-
-class MySource(Source):
-    name = "mine"
-    title = "My recorder"
-    url = "https://example.org"
-    offers = (Offer("bars", period="since 2024", delay="a day"),)
-
-    def plan(self, wish: Wish) -> list[Piece]:
-        return [
-            Piece(
-                name=f"{wish.symbol}_{day.name}.csv",
-                what="bars",
-                begin=day.begin,
-                end=day.end,
-                request=Request(url=f"{wish.url}/{wish.symbol}/{day.name}.csv"),
-                options=ImportOptions(venue="mine", symbol=wish.symbol, timeframe="1h"),
-            )
-            for day in wish.days()
-        ]
-"""
+def documented_package() -> str:
+    """Return the example that the package's docstring gives, as it stands there."""
+    lines = (downloads.__doc__ or "").splitlines()
+    begin = next(i for i, line in enumerate(lines) if "# my_source.py" in line)
+    end = next(i for i, line in enumerate(lines) if "# pyproject.toml" in line)
+    return textwrap.dedent("\n".join(lines[begin:end]))
 
 
 @pytest.fixture
@@ -365,7 +362,7 @@ def another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     site = tmp_path / "site"
     info = site / "my_source-1.0.dist-info"
     info.mkdir(parents=True)
-    (site / "my_source.py").write_text(PACKAGE)
+    (site / "my_source.py").write_text(documented_package())
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-source\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[liqtiers.sources]\nmine = my_source:MySource\n")
     monkeypatch.syspath_prepend(str(site))
