@@ -61,7 +61,9 @@ def run(
         str, typer.Argument(help="As the source names it, for example BTCUSDT.")
     ] = "",
     *,
-    begin: Annotated[str, typer.Option("--from", help="First month or day, UTC.")] = "",
+    begin: Annotated[
+        str, typer.Option("--from", help="First month or day, UTC; not for maps.")
+    ] = "",
     end: Annotated[
         str | None, typer.Option("--to", help="Last month or day; now by default.")
     ] = None,
@@ -95,6 +97,9 @@ def run(
     if listing:
         _list(sources().values())
         return
+    kinds = _kinds(what)
+    if kinds == ("map",) and not begin:
+        begin = f"{now():%Y-%m-%d}"  # maps are snapshots of now
     for name, given in (("SOURCE", source), ("SYMBOL", symbol), ("--from", begin)):
         if not given:
             raise InputError(f"{name} is missing (see liqtiers data fetch --help, or --list)")
@@ -106,7 +111,7 @@ def run(
     moment = now()
     wish = Wish(
         symbol=symbol,
-        what=_kinds(what),
+        what=kinds,
         span=parse_span(begin, end, now=moment),
         url=url_of(chosen, url),
         timeframe=timeframe,
@@ -137,6 +142,10 @@ def run(
 
 def _kinds(text: str) -> tuple[str, ...]:
     kinds = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if "depth" in kinds:
+        raise InputError(
+            "--what depth: the lake has no table of order book depth yet; leave it out"
+        )
     unknown = [kind for kind in kinds if kind not in WHAT]
     if unknown or not kinds:
         named = repr(unknown[0]) if unknown else "empty"

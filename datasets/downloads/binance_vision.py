@@ -1,7 +1,8 @@
 """Binance Vision, the public archive: a zip a month or day with its checksum beside it.
 
 Files appear the day after (monthly ones in the first days of the next month). Klines exist by the month
-and by the day; funding by the month only; metrics and forced orders by the day only.
+and by the day; funding by the month only; metrics and forced orders by the day only. Order book depth
+(bookDepth) is left out: the lake has no table for it.
 """
 
 from __future__ import annotations
@@ -70,11 +71,6 @@ class BinanceVision(Source):
         if wish.timeframe not in INTERVALS:
             raise InputError(
                 f"--timeframe {wish.timeframe!r}: the archive has {', '.join(INTERVALS)}"
-            )
-        if "depth" in wish.what:
-            raise InputError(
-                "depth is not brought: the lake has no table of order book depth yet; leave it out of "
-                "--what"
             )
         self.has(wish)
         check_name("symbol", wish.symbol)

@@ -212,9 +212,14 @@ class Client:
             if wait is not None:
                 self._respect(wait, shown)
             raise Broken(f"{shown}: the server answered {status}", wait=wait)
-        if status in (401, 403):
+        if status in (401, 403) and self._source.key_variable:
             told = "refused the key" if self._key else "wants a key"
             raise InputError(f"{shown}: the server {told} (answer {status})")
+        if status in (401, 403, 451):
+            raise DownloadError(
+                f"{shown}: the server refused (answer {status}); some are closed to some countries and "
+                "networks, a mirror is named by --url"
+            )
         raise DownloadError(f"{shown}: the server answered {status}")
 
     def _respect(self, wait: float, shown: str) -> None:

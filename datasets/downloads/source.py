@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 GROUP: Final = "liqtiers.sources"
 """The entry point group in which sources are named."""
 
-WHAT: Final = ("bars", "mark", "metrics", "funding", "liquidations", "map", "depth")
+WHAT: Final = ("bars", "mark", "metrics", "funding", "liquidations", "map")
 """Kinds of data: mark are mark price bars, metrics open interest and ratios, map liquidation maps."""
 
 

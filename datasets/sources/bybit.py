@@ -25,7 +25,7 @@ from .parsed import ImportOptions, Parsed
 VENUE: Final = "bybit"
 
 OPEN_INTEREST_LAG_US: Final = 5 * 60 * 1_000_000
-"""A value is stamped at the begin of its five minutes at the latest then; a later bound, to be safe."""
+"""A value is out within the five minutes after its stamp; a later bound, to be safe."""
 
 _MARK: Final = ("start_ms", "open", "high", "low", "close")
 _KLINE: Final = (*_MARK, "size", "turnover")

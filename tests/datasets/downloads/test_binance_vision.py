@@ -165,10 +165,11 @@ def test_harmful_zip_is_refused_and_never_kept(
         (Answer(body=b"PK", cut=9), "the connection failed"),
         (Answer(body=klines_zip(0, 23)), "as its checksum file says"),
         (Answer(400), "the server answered 400"),
+        (Answer(403), "closed to some countries"),
         (Answer(429, headers={"Retry-After": "4000"}), "asks to wait 4000 seconds"),
         (Answer(302, headers={"Location": "/loop"}), "too many redirects"),
     ],
-    ids=["5xx", "cut", "checksum", "refused", "long wait", "redirect"],
+    ids=["5xx", "cut", "checksum", "refused", "closed", "long wait", "redirect"],
 )
 def test_lasting_fault_is_one_line_and_the_next_run_completes(
     served: Served,
@@ -305,7 +306,10 @@ def test_torn_record_is_no_error(served: Served, workspace: Path) -> None:
     [
         (("--from", "2024-13"), "--from '2024-13' is no month or day"),
         (("--from", "2024-02", "--to", "2024-01"), "holds no time"),
-        (("--from", "2024-01", "--what", "depth"), "no table of order book depth yet"),
+        (
+            ("--from", "2024-01", "--what", "depth"),
+            "--what depth: the lake has no table of order book depth",
+        ),
         (("--from", "2024-01", "--what", "book"), "--what: 'book' is none of"),
         (("--from", "2024-01", "--what", "map"), "binance has no map: --what can be bars"),
         (("--from", "2024-01", "--market", "moon"), "--market 'moon' must be one of"),

@@ -242,7 +242,7 @@ def test_hyperliquid_positions_become_a_map(served: Served, workspace: Path) -> 
 
     served.answer = state
     words = [word for address in ADDRESSES for word in ("--address", address)]
-    assert fetch(served, "hyperliquid", "BTC", *DAY, "--what", "map", *words) == 0
+    assert fetch(served, "hyperliquid", "BTC", "--what", "map", *words) == 0
     [level] = rows(workspace, "liquidation_map", "hyperliquid", "BTC")
     assert (level["side"], level["price_low"], level["notional"]) == ("short", 120000.0, 480000.0)
     assert level["ts"].timestamp() * 1000 == START_MS + 1000
