@@ -4,6 +4,7 @@
 
     LiqtiersError           exit code 1: something failed that the user did not cause
     ├── LakeError           the lake cannot be read or written
+    ├── DownloadError       a server did not give what it should
     └── InputError          exit code 2: a mistake in a file, an option or a name
 
 Every message is one line that names the file, row or option and says what would be right.
@@ -22,6 +23,10 @@ class LiqtiersError(Exception):
 
 class LakeError(LiqtiersError):
     """The lake cannot be read or written."""
+
+
+class DownloadError(LiqtiersError):
+    """A server did not give what it should, or cannot be reached."""
 
 
 class InputError(LiqtiersError):

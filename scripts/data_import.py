@@ -11,11 +11,12 @@ from rich.progress import track
 
 from liqtiers.datasets.catalog import refresh_catalog
 from liqtiers.datasets.errors import InputError
+from liqtiers.datasets.importing import import_file
 from liqtiers.datasets.lake import Lake, WriteReport
 from liqtiers.datasets.naming import check_name, timeframe_us
 from liqtiers.datasets.schemas import EVENTS
 from liqtiers.datasets.sources.parsed import ImportOptions
-from liqtiers.datasets.sources.registry import SOURCES, parse_file
+from liqtiers.datasets.sources.registry import SOURCES
 from liqtiers.scripts._terminal import run_verb
 from liqtiers.scripts._workspace import open_lake
 
@@ -96,16 +97,8 @@ def run(
 
 
 def _import(lake: Lake, path: Path, source: str, options: ImportOptions, console: Console) -> int:
-    found = parse_file(path, source=source, options=options)
-    for parsed in found:
-        report = lake.write(
-            parsed.table,
-            parsed.rows,
-            venue=parsed.venue,
-            symbol=parsed.symbol,
-            timeframe=parsed.timeframe,
-            source=path.name,
-        )
+    found = import_file(lake, path, source=source, options=options)
+    for parsed, report in found:
         console.print(f"{path.name}: {parsed.recognised}", markup=False)
         console.print(f"  {_summary(report)}", markup=False)
         for note in parsed.notes:

@@ -33,6 +33,7 @@ LARGEST_FILE: Final = 4 * 1024**3
 _LARGEST_RATIO: Final = 200
 """A zip or gz that unpacks to more times its size than this is taken for a bomb."""
 
+_BLOCK: Final = 2**20
 
 _NUMBER: Final = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?")
 
@@ -134,28 +135,44 @@ def _content(path: Path, magic: bytes) -> bytes:
     return content
 
 
-def _unzip(path: Path) -> bytes:
+def check_packed(path: Path) -> None:
+    """Refuse a zip or gz file that is damaged, a bomb, or no single file; read in pieces, kept nowhere.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic[:2] == b"PK":
+        _unzip(path, keep=False)
+    elif magic[:2] == b"\x1f\x8b":
+        largest = min(path.stat().st_size * _LARGEST_RATIO + 2**20, LARGEST_FILE)
+        try:
+            with gzip.open(path) as file:
+                while block := file.read(_BLOCK):
+                    largest -= len(block)
+                    if largest < 0:
+                        raise InputError(f"{path}: unpacks to far too much; refused as a gz bomb")
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise InputError(
+                f"{path}: the gz file is damaged or cut off; fetch it again"
+            ) from error
+    else:
+        raise InputError(f"{path}: is neither zip nor gz")
+
+
+def _unzip(path: Path, *, keep: bool = True) -> bytes:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [info for info in archive.infolist() if not info.is_dir()]
-            if len(members) != 1:
-                raise InputError(f"{path}: a zip must hold one file, this one holds {len(members)}")
-            member = members[0]
-            inner = PurePosixPath(member.filename.replace("\\", "/"))
-            if inner.is_absolute() or ".." in inner.parts:
-                raise InputError(f"{path}: the file name inside climbs out of its folder; refused")
-            if member.flag_bits & 1:
-                raise InputError(f"{path}: the zip is encrypted; unpack it first")
-            packed = max(member.compress_size, 1)
-            if (
-                member.file_size > LARGEST_FILE
-                or member.file_size > packed * _LARGEST_RATIO + 2**20
-            ):
-                raise InputError(
-                    f"{path}: unpacks to {member.file_size} bytes; refused as a zip bomb"
-                )
+            member = _only_member(path, archive)
             with archive.open(member) as file:
-                return file.read(member.file_size + 1)
+                if keep:
+                    return file.read(member.file_size + 1)
+                while file.read(_BLOCK):  # the checksum inside is compared at the end
+                    pass
+                return b""
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -166,6 +183,22 @@ def _unzip(path: Path) -> bytes:
         ValueError,
     ) as error:
         raise InputError(f"{path}: the zip is damaged or cut off; fetch it again") from error
+
+
+def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    if len(members) != 1:
+        raise InputError(f"{path}: a zip must hold one file, this one holds {len(members)}")
+    member = members[0]
+    inner = PurePosixPath(member.filename.replace("\\", "/"))
+    if inner.is_absolute() or ".." in inner.parts:
+        raise InputError(f"{path}: the file name inside climbs out of its folder; refused")
+    if member.flag_bits & 1:
+        raise InputError(f"{path}: the zip is encrypted; unpack it first")
+    packed = max(member.compress_size, 1)
+    if member.file_size > LARGEST_FILE or member.file_size > packed * _LARGEST_RATIO + 2**20:
+        raise InputError(f"{path}: unpacks to {member.file_size} bytes; refused as a zip bomb")
+    return member
 
 
 def _parquet(path: Path) -> RawTable:

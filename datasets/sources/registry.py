@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..errors import InputError
 from ..naming import check_name
 from ..schemas import TABLES
-from . import binance, coinglass, generic, maps, streams
+from . import binance, bybit, coinglass, generic, hyperliquid, maps, streams
 from ._layout import Layout
 from ._names import check_file_symbol
 from ._raw import JsonLines, RawTable, read_raw
@@ -18,6 +18,7 @@ from .parsed import ImportOptions, Parsed
 AUTO: Final = "auto"
 LAYOUTS: Final[tuple[Layout, ...]] = (
     *binance.LAYOUTS,
+    *bybit.LAYOUTS,
     *streams.LAYOUTS,
     *maps.LAYOUTS,
     *coinglass.LAYOUTS,
@@ -35,7 +36,7 @@ SOURCES: Final = (
     "tardis",
     "generic",
 )
-_JSON_SOURCES: Final = frozenset({"coinglass", "coinank", "coinalyze"})
+_JSON_SOURCES: Final = frozenset({"coinglass", "coinank", "coinalyze", "hyperliquid"})
 
 
 def parse_file(path: Path, *, source: str = AUTO, options: ImportOptions) -> list[Parsed]:
@@ -79,7 +80,11 @@ def _parse(path: Path, source: str, options: ImportOptions) -> list[Parsed]:
         found = None if isinstance(raw, JsonLines) else _parse_json(path, raw, source, options)
         if found is not None:
             return found
-        raw = streams.message_table(path, raw) or coinglass.response_table(path, raw)
+        raw = (
+            bybit.answer_table(path, raw)
+            or streams.message_table(path, raw)
+            or coinglass.response_table(path, raw)
+        )
         if raw is None:
             raise InputError(f"{path}: is JSON, but no response or map that liqtiers knows")
     raw = binance.name_columns(raw)
@@ -125,7 +130,7 @@ def _with_broken(found: list[Parsed], raw: RawTable) -> list[Parsed]:
 def _parse_json(path: Path, value: Any, source: str, options: ImportOptions) -> list[Parsed] | None:
     if source not in (AUTO, *_JSON_SOURCES):
         return None
-    found = maps.parse_map(path, value, options)
+    found = hyperliquid.parse_states(path, value, options) or maps.parse_map(path, value, options)
     if found is not None:
         return [found]
     return generic.parse_coinalyze(path, value, options)

@@ -52,6 +52,7 @@ HEADERS = (
     "symbol,ts_utc,open,high,low,close,volume_usd",
     "date,open,high,low,close,volume,gap_filled",
     "T,s,S,v,p",
+    "timestamp,symbol,side,size,price,tickDirection,trdMatchID",
     "instId,side,sz,bkPx,ts",
     "open,open,high",
     "a,b",
@@ -234,6 +235,38 @@ def test_any_numbers_in_maps(numbers: list[list[float]], index: object) -> None:
     for data in (coinank, steps, heat, levels):
         lands(json.dumps({"data": data}).encode(), symbol="BTC", columns={"price": "1"})
         lands(json.dumps({"data": data}).encode())
+
+
+@settings(LENIENT, max_examples=8)
+@given(
+    cells=st.lists(JSON, min_size=7, max_size=7),
+    data=st.dictionaries(FIELDS, JSON, max_size=3),
+    width=st.integers(4, 7),
+)
+def test_any_answer_of_bybit_and_hyperliquid(
+    cells: list[Any], data: dict[str, Any], width: int
+) -> None:
+    """Any values in a list of Bybit's API and in positions of Hyperliquid."""
+    good = [str(START_MS), "100", "110", "90", "105", "1", "105"]
+    one, two, three, four, *_ = cells
+    lists: list[Any] = [
+        [good[:width], cells[:width]],
+        [{"openInterest": one, "timestamp": two}, {"openInterest": "1", "timestamp": START_MS}],
+        [{"fundingRate": one, "fundingRateTimestamp": two} | data],
+        [one, data],
+    ]
+    for each in lists:
+        value = {"retCode": three, "result": {"list": each}}
+        lands(json.dumps(value).encode(), "answer.json", symbol="BTCUSDT", venue="bybit")
+    position = {"coin": "BTC", "szi": one, "liquidationPx": two} | data
+    good_position = {"coin": "BTC", "szi": "1", "liquidationPx": "5"}
+    for found in ([good_position, position], one, [three]):
+        wrapped = [{"position": p} for p in found] if isinstance(found, list) else found
+        state = {"time": four, "assetPositions": wrapped}
+        good_state = {"time": START_MS, "assetPositions": wrapped}
+        states = [[{"state": state}], [{"state": good_state}], [one]]
+        for each in states:
+            lands(json.dumps({"hyperliquid_states": each}).encode(), "s.json", symbol="BTC")
 
 
 @LENIENT
