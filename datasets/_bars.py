@@ -11,7 +11,7 @@ from .errors import InputError
 from .lake import Lake, Series
 from .naming import timeframe_us
 from .panel import Int64Array1D
-from .query import files_between, partition_files, reading
+from .query import files_between, partition_files, queried
 from .validation import grid_origin_us
 
 # Sums go by time: added up as threads happen to finish, they would differ in the last bit.
@@ -129,8 +129,7 @@ def resample(
     if step != part:
         statement = _RESAMPLE.format(columns=_MADE_OF[table])
         bounds |= {"step": step, "origin": origin}
-    with reading(lake) as connection:
-        frame = connection.sql(statement, params=bounds).to_arrow_table().to_pandas()
+    frame = queried(lake, statement, bounds).to_pandas()
     if step == part:
         return Resampled(frame, part_name, 0)
     bucket = frame["bucket"]

@@ -7,9 +7,11 @@ files happen to be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final, cast
 
 import duckdb
 import numpy as np
@@ -19,6 +21,12 @@ from .errors import InputError, LakeError
 from .lake import Lake
 from .schemas import TABLES
 from .validation import connect
+
+_DESCRIPTORS: Final = Path("/proc/self/fd")
+_MOST_HELD: Final = 500
+"""Files held open at once; systems allow a thousand or more."""
+_MOST_TRIES: Final = 40
+_TRY_AGAIN_SECONDS: Final = 0.005
 
 
 def read(
@@ -73,8 +81,7 @@ def read(
         "start_us": start_us if start_us is not None else 0,
         "end_us": end_us if end_us is not None else np.iinfo(np.int64).max // 4,
     }
-    with reading(lake) as connection:
-        found = connection.sql(statement, params=bounds).to_arrow_table()
+    found = queried(lake, statement, bounds)
     return found.cast(pa.schema([schema.field(name) for name in names]))
 
 
@@ -105,21 +112,79 @@ def files_between(files: Sequence[Path], start_us: int | None, end_us: int | Non
     return [path for path in files if _overlaps(path, start_us, end_us)]
 
 
-@contextmanager
-def reading(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a connection whose failures are told as the lake's.
+def queried(lake: Lake, statement: str, params: Mapping[str, object]) -> pa.Table:
+    """Return the rows of a statement over files of the lake, all of them as they stood at one time.
+
+    Parameters
+    ----------
+    lake : Lake
+    statement : str
+    params : mapping of str to object
+        With ``files``, the paths that it reads.
 
     Raises
     ------
     LakeError
-        If a query fails, for example on a damaged file.
+        If the query fails, for example on a damaged file, or the files do not stop changing.
+
+    Notes
+    -----
+    DuckDB opens a file more than once: where a writer puts another in its place meanwhile, it fails, or reads
+    the one by the other's index. So files are held open and read by their descriptors, which stay with what
+    was opened. Where a system has none of these, a result counts only if no file was replaced from before
+    the query until after it. Readers wait for no lock, and writers for no reader.
     """
-    try:
-        with connect() as connection:
-            yield connection
-    except duckdb.Error as error:
-        cause = str(error).splitlines()[0]
-        raise LakeError(f"cannot read the lake at {lake.root}: {cause}") from error
+    files = [Path(file) for file in cast("Sequence[str]", params["files"])]
+    for attempt in range(_MOST_TRIES):
+        before = _versions(files)
+        failure: duckdb.Error | OSError | None = None
+        found = pa.table({})
+        try:
+            with _held(files) as held, connect() as connection:
+                given = {**params, "files": held}
+                found = connection.sql(statement, params=given).to_arrow_table()
+        except (duckdb.Error, OSError) as error:
+            failure = error
+        if failure is None and (held_by_descriptor(files) or _versions(files) == before):
+            return found
+        if failure is not None and _versions(files) == before:
+            cause = str(failure).splitlines()[0]
+            raise LakeError(f"cannot read the lake at {lake.root}: {cause}") from failure
+        time.sleep(_TRY_AGAIN_SECONDS * attempt)
+    raise LakeError(
+        f"the lake at {lake.root} is being written to without a pause: read it when the import is over"
+    )
+
+
+def held_by_descriptor(files: Sequence[Path]) -> bool:
+    """Return whether so many files can be held open and read by their descriptors."""
+    return len(files) <= _MOST_HELD and _DESCRIPTORS.is_dir()
+
+
+@contextmanager
+def _held(files: Sequence[Path]) -> Iterator[list[str]]:
+    """Give paths that stay with the files as they are now, where the system has such."""
+    if not held_by_descriptor(files):
+        yield [str(file) for file in files]
+        return
+    with ExitStack() as opened:
+        yield [
+            str(_DESCRIPTORS / str(opened.enter_context(file.open("rb")).fileno()))
+            for file in files
+        ]
+
+
+def _versions(files: Sequence[Path]) -> list[tuple[int, int, int] | None]:
+    """Return what tells a file from another of the same name; None for one that is not there."""
+    found: list[tuple[int, int, int] | None] = []
+    for file in files:
+        try:
+            state = file.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((state.st_ino, state.st_mtime_ns, state.st_size))
+    return found
 
 
 def _overlaps(path: Path, start_us: int | None, end_us: int | None) -> bool:

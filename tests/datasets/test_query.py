@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
+import time
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liqtiers.datasets import query
 from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.query import partition_files, read
@@ -143,6 +148,48 @@ def test_any_folder_name_will_do(tmp_path: Path, folder: str) -> None:
     lake = Lake(tmp_path / folder)
     write_bars(lake, [START])
     assert read(lake, "bars", **HOURLY).num_rows == 1
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.3], ids=["by descriptors", "by versions"])
+def test_a_file_that_is_replaced_meanwhile_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pause: float
+) -> None:
+    """While a month is replaced again and again, each reading is one version of it and no error."""
+    lake = Lake(tmp_path)
+    write_bars(lake, [START + k * HOUR for k in range(100)])
+    (file,) = tmp_path.glob("bars/**/*.parquet")
+    versions = []
+    for rows in (100, 40):
+        table = pq.read_table(file, partitioning=None).slice(0, rows)
+        # A version's closes are all its own number of rows.
+        marked = pa.array([float(rows)] * rows)
+        place = table.schema.get_field_index("close")
+        other = tmp_path / f"version-{rows}"
+        pq.write_table(table.set_column(place, table.schema.field(place), marked), other)
+        versions.append(other)
+    if pause:
+        # A system without descriptors to read by; a reading needs a moment without a writer.
+        monkeypatch.setattr(query, "_DESCRIPTORS", tmp_path / "none")
+    stop = threading.Event()
+
+    def replace() -> None:
+        while not stop.is_set():
+            for version in versions:
+                copy = tmp_path / "copy"
+                shutil.copy(version, copy)
+                copy.replace(file)
+                time.sleep(pause)
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        for _ in range(10 if pause else 60):
+            found = read(lake, "bars", venue="binance", symbol="BTCUSDT", timeframe="1h")
+            assert found.num_rows in (100, 40)
+            assert set(found["close"].to_pylist()) == {float(found.num_rows)}
+    finally:
+        stop.set()
+        writer.join()
 
 
 def test_symbols_do_not_mix(tmp_path: Path) -> None:

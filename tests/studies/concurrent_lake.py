@@ -2,7 +2,8 @@
 
 The writers put alternate files of `crash_import.py` into one series, so that they meet in the same months.
 The readers read it over and over, two by our own reader and two through the views of catalog.duckdb, which
-are made anew after each file.
+are made anew after each file. DuckDB itself, through a view, may meet a month that is being replaced; that is
+counted apart, our reader must never.
 """
 
 from __future__ import annotations
@@ -101,7 +102,8 @@ def main() -> None:
                 "seconds": options.seconds,
                 "files": sum(len(w["numbers"]) for w in wrote),
                 "reads": sum(s["reads"] for s in saw),
-                "errors": sum(f["errors"] for f in (*wrote, *saw)),
+                "errors": sum(f["errors"] for f in (*wrote, *saw[::2])),
+                "view_errors": sum(f["errors"] for f in saw[1::2]),
                 "lost": lost,
                 "fewer": sum(s["fewer"] for s in saw),
                 "duplicated": sum(s["duplicated"] for s in saw),
