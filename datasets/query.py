@@ -138,9 +138,11 @@ def queried(lake: Lake, statement: str, params: Mapping[str, object]) -> pa.Tabl
     for attempt in range(_MOST_TRIES):
         before = _versions(files)
         failure: duckdb.Error | OSError | None = None
+        names: dict[str, Path] = {}
         found = pa.table({})
         try:
             with _held(files) as held, connect() as connection:
+                names = dict(zip(held, files, strict=True))
                 given = {**params, "files": held}
                 found = connection.sql(statement, params=given).to_arrow_table()
         except (duckdb.Error, OSError) as error:
@@ -149,6 +151,8 @@ def queried(lake: Lake, statement: str, params: Mapping[str, object]) -> pa.Tabl
             return found
         if failure is not None and _versions(files) == before:
             cause = str(failure).splitlines()[0]
+            for name, file in names.items():
+                cause = cause.replace(f"{name}'", f"{file}'")
             raise LakeError(f"cannot read the lake at {lake.root}: {cause}") from failure
         time.sleep(_TRY_AGAIN_SECONDS * attempt)
     raise LakeError(

@@ -146,12 +146,3 @@ def test_installed_command_answers(installed: Path, empty: Path) -> None:
         assert (answer.returncode, answer.stderr) == (0, "")
     answer = run(installed / "liqtiers", "--version", folder=empty)
     assert answer.stdout == f"liqtiers {metadata.version('liqtiers')}\n"
-
-
-def test_installed_demo_writes_its_report(installed: Path, empty: Path) -> None:
-    """The whole main job runs from the wheel, in an empty folder."""
-    answer = run(installed / "liqtiers", "demo", "--days", "30", folder=empty)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    reports = list(empty.glob("liqtiers-data/runs/*/report.html"))
-    assert len(reports) == 1
-    assert reports[0].stat().st_size > 0
