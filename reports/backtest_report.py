@@ -84,6 +84,8 @@ def _render(record: RunRecord) -> str:
         title=title,
         css=Markup(template_text("page.css")),  # our own file
         page_js=Markup(template_text("page.js")),  # our own file
+        chart_css=Markup(template_text("chart.css")),  # our own file
+        chart_js=Markup(template_text("backtest_chart.js")),  # our own file
         bokeh_js=Markup(bokeh_js()),  # out of the installed wheel
         bokeh_script=Markup(script),  # bokeh escapes what it embeds
         charts={name: Markup(divs.get(name, "")) for name in _CHARTS},  # as above

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from bokeh.models import (
     ColumnDataSource,
+    CustomJS,
     HoverTool,
     LinearColorMapper,
     NumeralTickFormatter,
@@ -42,6 +43,15 @@ NEUTRAL: Final = "#7f8c9a"
 _DRAWN: Final = 700
 _SHORTEST_BARS: Final = 5
 _TIME_FORMAT: Final = "%Y-%m-%d %H:%M"
+_TIER_BOX: Final = ("armed", "exit", "upper", "lower")
+_POINT_AT_TIER: Final = """
+// The marks share a source, whose `inspected` is that of the last one looked at: ask each for its own.
+const manager = trades.selection_manager;
+const at = [...new Set(cb_obj.renderers.flatMap(
+    (mark) => [...manager.get_or_create_inspector(mark).indices]))];
+pointed.data = Object.fromEntries(
+    Object.keys(pointed.data).map((name) => [name, at.map((i) => trades.data[name][i])]));
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +168,7 @@ def _price(
             h=heatmap.top - heatmap.bottom,
             anchor="top_left",
             level="image",
+            name="heatmap",
         )
     candles = _candles(plot, shared)
     price = shared.price_format
@@ -198,6 +209,11 @@ def _add_trades(plot: Any, record: RunRecord, price: str) -> None:
         "armed", "exit", "upper", "lower", source=source, fill_color=TIER, fill_alpha=0.16,
         line_color=TIER, line_width=1.5,
     )  # fmt: skip
+    # Filled by the page while the pointer is on a trade: among many tiers its own is told at a glance.
+    pointed = ColumnDataSource({name: [] for name in _TIER_BOX}, name="pointed tier")
+    plot.quad(
+        *_TIER_BOX, source=pointed, fill_color=TIER, fill_alpha=0.3, line_color=TIER, line_width=3.5,
+    )  # fmt: skip
     for level, colour in (("stop", LOST), ("target", WON)):
         plot.segment(
             "entry", level, "exit", level, source=source, line_color=colour, line_dash="dashed",
@@ -227,7 +243,9 @@ def _add_trades(plot: Any, record: RunRecord, price: str) -> None:
         ("imbalance", "@imbalance{0.00}"),
         ("net", "@net{+0,0.00}"),
     ]
-    plot.add_tools(_hover(marked, rows, "@entry", "@exit"))
+    hover = _hover(marked, rows, "@entry", "@exit")
+    hover.callback = CustomJS(args={"trades": source, "pointed": pointed}, code=_POINT_AT_TIER)
+    plot.add_tools(hover)
 
 
 def _trade_columns(record: RunRecord) -> dict[str, Any]:

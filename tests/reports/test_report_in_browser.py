@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -28,6 +28,9 @@ SOURCE = """() => { const source = [...Bokeh.documents[0]._all_models.values()]
     .find((model) => model.name === "bars");
     return Object.fromEntries(["t", "open", "high", "low", "close", "equity", "imbalance"]
         .map((name) => [name, Array.from(source.data[name])])); }"""
+POINTED = """() => { const source = [...Bokeh.documents[0]._all_models.values()]
+    .find((model) => model.name === "pointed tier");
+    return { lower: Array.from(source.data.lower), upper: Array.from(source.data.upper) }; }"""
 AXIS_COLOUR = """() => [...Bokeh.documents[0]._all_models.values()]
     .find((model) => model.type === "LinearAxis").axis_label_text_color"""
 FRAMES = """() => new Promise((done) =>
@@ -37,6 +40,20 @@ FRAMES = """() => new Promise((done) =>
 def time_range(page: Page) -> list[float]:
     page.evaluate(FRAMES)
     return [float(v) for v in page.evaluate(RANGE)]
+
+
+def place_of(page: Page, trade: dict[str, Any], what: str) -> tuple[float, float]:
+    """Where on the screen a trade's entry or exit is marked."""
+    x, y = page.evaluate(
+        """([time, price]) => {
+            const plot = [...Bokeh.documents[0]._all_models.values()].find((m) => m.name === "price");
+            const view = Bokeh.index.get_one(plot);
+            const area = view.canvas_view.el.getBoundingClientRect();
+            return [area.x + view.frame.x_scale.compute(time), area.y + view.frame.y_scale.compute(price)];
+        }""",
+        [trade[f"{what}_ts"].timestamp() * 1000, trade[f"{what}_price"]],
+    )
+    return x, y
 
 
 def colours(page: Page, selector: str) -> int:
@@ -276,15 +293,7 @@ def test_hover_on_an_entry_tells_of_the_trade_as_text(
     page.wait_for_timeout(1200)
     page.evaluate(FRAMES)
     trade = pq.read_table(folder / "trades.parquet").to_pylist()[1]
-    x, y = page.evaluate(
-        """([time, price]) => {
-            const plot = [...Bokeh.documents[0]._all_models.values()].find((m) => m.name === "price");
-            const view = Bokeh.index.get_one(plot);
-            const area = view.canvas_view.el.getBoundingClientRect();
-            return [area.x + view.frame.x_scale.compute(time), area.y + view.frame.y_scale.compute(price)];
-        }""",
-        [trade["entry_ts"].timestamp() * 1000, trade["entry_price"]],
-    )
+    x, y = place_of(page, trade, "entry")
     page.mouse.move(x - 3, y)
     page.mouse.move(x, y)
     tip = page.locator(".bk-Tooltip").filter(has_text="left by")
@@ -370,3 +379,58 @@ def test_trades_fit_a_desktop_without_scrolling_sideways(
         "(t) => [t.parentElement.scrollWidth, t.parentElement.clientWidth]"
     )
     assert inner <= outer
+
+
+@pytest.mark.parametrize("what", ["entry", "exit"])
+def test_the_tier_of_the_trade_under_the_pointer_stands_out(
+    make_run: MakeRun, chromium_page: Browse, what: str
+) -> None:
+    """Over either marker its own trade's tier, as logged, is drawn stronger, and no more once it is left."""
+    folder = make_run(bars=5000)
+    page = chromium_page().open(write_report(folder))
+    page.locator("#trades button.show").nth(1).click()
+    page.wait_for_timeout(900)
+    page.evaluate(FRAMES)
+    trade = pq.read_table(folder / "trades.parquet").to_pylist()[1]
+    x, y = place_of(page, trade, what)
+    page.mouse.move(x - 3, y)
+    page.mouse.move(x, y)
+    page.evaluate(FRAMES)
+    assert page.evaluate(POINTED) == {
+        "lower": [trade["tier_lower"]],
+        "upper": [trade["tier_upper"]],
+    }
+    page.mouse.move(x, y + 120)
+    page.evaluate(FRAMES)
+    assert page.evaluate(POINTED) == {"lower": [], "upper": []}
+
+
+def test_keys_move_the_focused_chart(make_run: MakeRun, chromium_page: Browse) -> None:
+    """Plus, minus, arrows, Home and Page Down do what the buttons do; with Ctrl they are the browser's."""
+    page = chromium_page().open(write_report(make_run(bars=5000)))
+    whole = time_range(page)
+    page.locator("#price").focus()
+    page.keyboard.press("Control+ArrowRight")
+    assert time_range(page) == whole
+    page.keyboard.press("+")
+    near = time_range(page)
+    assert near[1] - near[0] == pytest.approx((whole[1] - whole[0]) / 2)
+    page.keyboard.press("ArrowRight")
+    assert time_range(page)[0] > near[0]
+    page.keyboard.press("PageDown")
+    assert page.locator("tr.chosen").get_attribute("data-trade") == "1"
+    page.keyboard.press("Home")
+    assert time_range(page) == pytest.approx(whole)
+
+
+def test_the_map_can_be_hidden_and_shown(make_run: MakeRun, chromium_page: Browse) -> None:
+    """Without the map behind them the candles stand on few colours, and it comes back."""
+    page = chromium_page().open(write_report(make_run()))
+    page.evaluate(FRAMES)
+    with_map = colours(page, "#price")
+    page.locator("#show-map").uncheck()
+    page.evaluate(FRAMES)
+    assert colours(page, "#price") < with_map / 2
+    page.locator("#show-map").check()
+    page.evaluate(FRAMES)
+    assert colours(page, "#price") > 300
