@@ -219,11 +219,12 @@
   // Thousands of rows at once make a page slow: as many are shown as are asked for.
   const few = 200;
   let most = few;
-  const [reason, order, more, listed] = ["reason", "order", "more", "listed"].map((id) => document.getElementById(id));
+  const [reason, side, order, more, listed] = ["reason", "side", "order", "more", "listed"].map((id) => document.getElementById(id));
   let ordered = rows;
   function list() {
     const sign = Number(order.value);
-    ordered = rows.filter((row) => !reason.value || row.dataset.reason === reason.value);
+    ordered = rows.filter((row) => (!reason.value || row.dataset.reason === reason.value)
+      && (!side?.value || row.dataset.side === side.value));
     if (sign) ordered.sort((a, b) => sign * (Number(b.dataset.net) - Number(a.dataset.net)));
     document.querySelector("#trades tbody").replaceChildren(...ordered.slice(0, most));
     more.hidden = ordered.length <= most;
@@ -231,7 +232,7 @@
       : `${Math.min(most, ordered.length).toLocaleString("en")} of ${rows.length.toLocaleString("en")} trades shown`;
   }
   if (rows.length) {
-    for (const choice of [reason, order]) choice.addEventListener("change", () => { most = few; list(); });
+    for (const choice of [reason, side, order]) choice?.addEventListener("change", () => { most = few; list(); });
     more.addEventListener("click", () => { most += few; list(); });
     list();
   }

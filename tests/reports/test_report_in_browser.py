@@ -205,6 +205,9 @@ def test_many_trades_are_listed_in_part_in_order_and_by_reason(
     assert rows.first.get_attribute("data-trade") == str(net["trade_id"].iloc[-1])
     page.locator("#order").select_option("-1")
     assert rows.first.get_attribute("data-trade") == str(net["trade_id"].iloc[0])
+    page.locator("#side").select_option("short")
+    assert page.locator("#trades tbody tr:not([data-side=short])").count() == 0
+    page.locator("#side").select_option("")
     page.locator("#reason").select_option("target")
     assert page.locator("#trades tbody tr:not([data-reason=target])").count() == 0
     rows.nth(2).locator("button").click()
