@@ -222,7 +222,10 @@ def tier_claims(
                 for kind, other in placebo.items()
             }
             scores = Scores(*tiers.differences[k].scores(outcome))
-            found.append(mean_claim(name, hours, scores, others, rng=rng))
+            scored = mean_claim(name, hours, scores, others, rng=rng)
+            # Blocks that hold controls alone are witnesses of the controls, not tiers that were compared.
+            effect = replace(scored.claim.effect, n=len(tiers.differences[k]))
+            found.append(replace(scored, claim=replace(scored.claim, effect=effect)))
         columns = {kind: _break_columns(other, k) for kind, other in placebo.items()}
         found.append(correlation_claim("break", hours, _break_columns(tiers, k), columns, rng=rng))
     return found
