@@ -20,6 +20,7 @@ from ._page import (
 from .charts import Charts, build_charts
 from .formatting import money, price_places
 from .heatmap import DYNAMIC_RANGE, LONG_COLOUR, SHORT_COLOUR, shade_alpha
+from .level_log import level_log_hours, level_log_rows
 from .page_tables import (
     exit_rows,
     gaps_in_words,
@@ -78,7 +79,7 @@ def _render(record: RunRecord) -> str:
     )
     highest = float(np.max(record.bars["high"].to_numpy()))
     places = price_places(instrument["tick"], highest)
-    summary = about["summary"]
+    summary, log = about["summary"], about.get("levels")
     return page_template("backtest.html.j2").render(
         about=about,
         title=title,
@@ -105,6 +106,9 @@ def _render(record: RunRecord) -> str:
             summary.get("by_group", [])
         ),  # of runs of an early version there are none
         chance=random_entry_words(summary["random_entry"]) if summary.get("random_entry") else "",
+        levels=level_log_rows(log, places=places) if log else [],
+        levels_named=bool(log),
+        level_hours=level_log_hours(log) if log else [],
         months=month_rows(summary.get("months", [])),
         drawdowns=drawdown_rows(summary.get("drawdowns", [])),
         more=more_figures(summary),

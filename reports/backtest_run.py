@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..datasets.panel import Panel
 from ..strategies.backtest import run_backtest
 from ..strategies.parameters import CostParameters, TierBreakoutParameters, parameter_rows
 from .backtest_report import write_report
+from .level_log import level_log
 from .map_check import check_of
 from .performance import summarise, verdict
 from .provenance import data_of, instrument_of, versions
@@ -52,6 +54,7 @@ def run_and_record(
     cash: float,
     command: str,
     created_at: datetime,
+    levels: Sequence[float] = (),
 ) -> Recorded:
     """Run the strategy, write ``runs/<id>/`` with its report, and return where it is.
 
@@ -64,6 +67,8 @@ def run_and_record(
         What the user typed, for the record.
     created_at : datetime
         The present moment.
+    levels : sequence of float
+        Prices whose every approach is logged.
 
     Raises
     ------
@@ -104,6 +109,9 @@ def run_and_record(
         },
         "parameters": parameter_rows(parameters),
         "costs": parameter_rows(costs),
+        "levels": level_log(
+            panel, liquidation_map, instrument, levels, window=parameters.imbalance_window
+        ),
         "summary": summary,
         "verdict": {"sentence": judged.sentence, "warning": judged.warning},
     }

@@ -14,6 +14,7 @@ import typer
 from liqtiers.datasets._series_name import parse_series
 from liqtiers.datasets.calibration import CalibrationParameters
 from liqtiers.datasets.catalog import refresh_catalog
+from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.imported_map import build_imported_map
 from liqtiers.datasets.instruments import Instrument, instrument_for
 from liqtiers.datasets.ladder import keep_ladder
@@ -44,6 +45,10 @@ ComparedMap = Annotated[
     typer.Option("--compare", help="An imported map, venue:symbol, to hold against this one."),
 ]
 
+Levels = Annotated[
+    str | None,
+    typer.Option(help="Prices whose every approach is logged, as 85000,90000,95000."),
+]
 Calibrate = Annotated[
     bool,
     typer.Option(
@@ -51,6 +56,27 @@ Calibrate = Annotated[
         "prior throughout."
     ),
 ]
+
+
+def level_prices(text: str | None) -> tuple[float, ...]:
+    """Return the prices that a text names.
+
+    Raises
+    ------
+    InputError
+        If one is no positive number.
+    """
+    if text is None:
+        return ()
+    try:
+        prices = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            f"--levels {text!r} must be prices, separated by commas, as 85000,90000"
+        ) from None
+    if not all(0.0 < price < float("inf") for price in prices):
+        raise InputError(f"--levels {text!r}: prices must be above 0")
+    return tuple(dict.fromkeys(prices))
 
 
 def contract_of(panel: Panel) -> Instrument:

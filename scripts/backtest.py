@@ -30,6 +30,7 @@ def run(
     liquidations: options.Liquidations = None,
     mark: options.Mark = None,
     imported_map: options.ImportedMap = None,
+    levels: options.Levels = None,
     calibrate: options.Calibrate = True,
     cash: Annotated[float, typer.Option(help="Starting equity, quote.")] = 100_000.0,
     parameters: TierBreakoutParameters,
@@ -41,6 +42,7 @@ def run(
 
     Example: liqtiers backtest --venue binance --symbol BTCUSDT --timeframe 5m --start 2025-01-01
     """
+    prices = options.level_prices(levels)
     lake = open_lake()
     panel = load_panel(
         lake,
@@ -66,6 +68,7 @@ def run(
         cash=cash,
         command=shlex.join(["liqtiers", *sys.argv[1:]]),
         created_at=now(),
+        levels=prices,
     )
     for note in run_notes(panel):
         typer.echo(f"note: {note}", err=True)

@@ -31,10 +31,6 @@ Map = Annotated[
     list[str] | None,
     typer.Option("--map", help="An imported map, venue:symbol, instead of our own; as for series."),
 ]
-Levels = Annotated[
-    str | None,
-    typer.Option(help="Prices whose every approach is logged, as 85000,90000,95000."),
-]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")]
 Surrogates = Annotated[
     int, typer.Option(min=10, max=1000, help="Paths on which nothing can be predicted.")
@@ -62,7 +58,7 @@ def run(
     mark: options.Mark = None,
     imported_map: Map = None,
     calibrate: options.Calibrate = True,
-    levels: Levels = None,
+    levels: options.Levels = None,
     seed: Seed = 1,
     surrogates: Surrogates = 30,
     depth: Depth = None,
@@ -84,7 +80,7 @@ def run(
         costs=costs,
         parameters=parameters,
         surrogates=surrogates,
-        levels=level_prices(levels),
+        levels=options.level_prices(levels),
         slippage=None if depth is None else depth_table(depth),
     )
     given = {
@@ -143,27 +139,6 @@ def by_symbol(
         for name in [symbol] if symbol else symbols:
             found[name].append(series)
     return {name: tuple(series) for name, series in found.items()}
-
-
-def level_prices(text: str | None) -> tuple[float, ...]:
-    """Return the prices that a text names.
-
-    Raises
-    ------
-    InputError
-        If one is no positive number.
-    """
-    if text is None:
-        return ()
-    try:
-        prices = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(
-            f"--levels {text!r} must be prices, separated by commas, as 85000,90000"
-        ) from None
-    if not all(0.0 < price < float("inf") for price in prices):
-        raise InputError(f"--levels {text!r}: prices must be above 0")
-    return tuple(dict.fromkeys(prices))
 
 
 def depth_table(path: Path) -> DepthSlippage:

@@ -259,6 +259,14 @@
       document.getElementById("price").scrollIntoView({ behavior: calm, block: "center" });
     });
   }
+  for (const row of document.querySelectorAll("#levels tbody tr")) {
+    row.addEventListener("click", () => {
+      choose(null);
+      const at = Number(row.dataset.at), pad = Math.max(12 * 3_600_000, 60 * step);
+      look(at - pad, at + pad);
+      document.getElementById("price").scrollIntoView({ behavior: calm, block: "center" });
+    });
+  }
   redraw();
   document.body.dataset.ready = "yes";
 })();

@@ -10,8 +10,9 @@ import pytest
 
 from builders import random_panel
 from liqtiers.datasets.errors import InputError
+from liqtiers.scripts._options import level_prices
 from liqtiers.scripts._terminal import run
-from liqtiers.scripts.evidence import by_symbol, depth_table, level_prices
+from liqtiers.scripts.evidence import by_symbol, depth_table
 from liqtiers.scripts.main import build
 from source_files import OHLCV, put
 
