@@ -26,7 +26,8 @@ from liqtiers.datasets.downloads.source import (
     Source,
     Wish,
     load_source,
-    sources,
+    source_class,
+    source_names,
     url_of,
 )
 from liqtiers.datasets.errors import InputError
@@ -95,7 +96,7 @@ def run(
     Example: liqtiers data fetch binance BTCUSDT --from 2021-12 --to 2026-01 --what bars,metrics,funding
     """
     if listing:
-        _list(sources().values())
+        _list()
         return
     kinds = _kinds(what)
     if kinds == ("map",) and not begin:
@@ -281,7 +282,20 @@ def _stretch(begin: datetime, end: datetime) -> str:
     return first if first == until else f"{first} to {until}"
 
 
-def _list(found: Iterable[type[Source]]) -> None:
+def _list() -> None:
+    found: list[type[Source]] = []
+    faults: list[str] = []
+    for name in source_names():
+        try:
+            found.append(source_class(name))
+        except InputError as error:  # of another package; the others are there all the same
+            faults.append(str(error))
+    _show(found)
+    for told in faults:
+        typer.echo(told, err=True)
+
+
+def _show(found: Iterable[type[Source]]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PIPED_WIDTH)

@@ -12,16 +12,22 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+_DRIP = 7  # bytes
+
 
 @dataclass
 class Answer:
-    """One answer: `cut` bytes are promised and not sent, `delay` seconds pass before."""
+    """One answer: `cut` bytes are promised and not sent, `delay` seconds pass before.
+
+    With `drip` it comes a few bytes at a time with so many seconds between them.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: int = 0
     delay: float = 0.0
+    drip: float = 0.0
 
 
 class Served:
@@ -50,6 +56,7 @@ class Served:
 def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:  # the base class names it
             path = self.path
@@ -76,7 +83,10 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(answer.body)
+                step = _DRIP if answer.drip else max(1, len(answer.body))
+                for begin in range(0, len(answer.body), step):
+                    self.wfile.write(answer.body[begin : begin + step])
+                    time.sleep(answer.drip)
                 if answer.cut:
                     self.close_connection = True
             except OSError:  # the client did not wait

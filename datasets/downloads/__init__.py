@@ -42,7 +42,18 @@ recognised is named by ``ImportOptions(table=..., columns=...)``, as on the comm
 
 from .client import Client, Policy
 from .fetching import Fetched, fetch
-from .source import Broken, Missing, Offer, Piece, Request, Source, Wish, load_source, sources
+from .source import (
+    Broken,
+    Missing,
+    Offer,
+    Piece,
+    Request,
+    Source,
+    Wish,
+    load_source,
+    source_class,
+    source_names,
+)
 
 __all__ = [
     "Broken",
@@ -57,5 +68,6 @@ __all__ = [
     "Wish",
     "fetch",
     "load_source",
-    "sources",
+    "source_class",
+    "source_names",
 ]

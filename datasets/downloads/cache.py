@@ -92,6 +92,9 @@ class Cache:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
+        except OSError as error:
+            error.filename = str(path)  # a full disk does not say which file did not fit
+            raise
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)

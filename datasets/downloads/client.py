@@ -28,6 +28,9 @@ from .source import Broken, Missing, Request, Source
 LARGEST_DOWNLOAD: Final = 2 * 1024**3
 """Bytes; an answer that is longer is cut off and refused."""
 
+_SLOWEST: Final = 1000
+"""Bytes a second; a server that sends less is given up, however steadily it drips."""
+
 _REDIRECTS: Final = 5
 # A filter works on the logger that a record is made by, not on those below it.
 _LOGGERS: Final = ("httpx2", *(f"httpcore2.{part}" for part in ("connection", "http11", "proxy")))
@@ -46,7 +49,7 @@ class Policy:
     wait, longest_wait : float
         Seconds before the second try, doubled each time, and the most that a server may ask for.
     timeout : float
-        Seconds without a byte.
+        Seconds without a byte, or with fewer than `_SLOWEST` a second.
     """
 
     attempts: int = 6
@@ -165,7 +168,7 @@ class Client:
                     continue
                 self.pace.pause(self._source.pause_after(response.headers))
                 self._judge(response, url)
-                self._copy(response, url, sink)
+                self._copy(response, url, sink, packed=_is_packed(request.url))
                 return
         raise DownloadError(f"{request.url}: too many redirects")
 
@@ -190,6 +193,8 @@ class Client:
             raise Broken(
                 f"{self.scrub(url)}: no answer within {self.policy.timeout:g} seconds"
             ) from None
+        except httpx.DecodingError as error:
+            raise Broken(self.scrub(f"{url}: the answer cannot be unpacked ({error})")) from None
         except httpx.TransportError as error:
             raise Broken(self.scrub(f"{url}: the connection failed ({error})")) from None
         except (httpx.InvalidURL, httpx.HTTPError) as error:
@@ -229,21 +234,29 @@ class Client:
             )
         self.pace.pause(wait)
 
-    def _copy(self, response: httpx.Response, url: str, sink: BinaryIO) -> None:
-        size, secret, tail = 0, self._key.encode(), b""
-        for block in response.iter_bytes():
+    def _copy(self, response: httpx.Response, url: str, sink: BinaryIO, *, packed: bool) -> None:
+        # Some servers call a stored .gz file gzip in transit: unpacking it would spoil the file.
+        blocks = response.iter_raw() if packed else response.iter_bytes()
+        size, secret, tail, speed = 0, self._key.encode(), b"", _Speed(self.policy.timeout)
+        for block in blocks:
             size += len(block)
             if size > LARGEST_DOWNLOAD:
                 raise DownloadError(f"{self.scrub(url)}: is longer than {LARGEST_DOWNLOAD} bytes")
-            if secret and secret in tail + block:
-                raise DownloadError(
-                    f"{self.scrub(url)}: the answer repeats the key; it is not kept"
+            if not speed.suffices(response.num_bytes_downloaded):
+                raise Broken(
+                    f"{self.scrub(url)}: under {_SLOWEST} bytes a second came for "
+                    f"{self.policy.timeout:g} seconds"
                 )
-            tail = block[-len(secret) :] if secret else b""
+            if secret:
+                tail = tail[-len(secret) :] + block  # it may come in any number of blocks
+                if secret in tail:
+                    raise DownloadError(
+                        f"{self.scrub(url)}: the answer repeats the key; it is not kept"
+                    )
             sink.write(block)
-        length = response.headers.get("content-length", "")
-        if length.isdigit() and int(length) != size:
-            raise Broken(f"{self.scrub(url)}: {size} of {length} bytes came")
+        came, length = response.num_bytes_downloaded, response.headers.get("content-length", "")
+        if length.isdigit() and int(length) != came:
+            raise Broken(f"{self.scrub(url)}: {came} of {length} bytes came")
 
     def _check_key(self, source: Source, url: str) -> None:
         if not (self._key.isascii() and self._key.isprintable()):
@@ -253,6 +266,23 @@ class Client:
             raise InputError(
                 f"{source.name}: the key would be sent to {parts.hostname} unencrypted; use https"
             )
+
+
+class _Speed:
+    """Whether a server keeps sending enough, judged over one stretch of seconds after another."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since, self._before = time.monotonic(), 0
+
+    def suffices(self, came: int) -> bool:
+        moment = time.monotonic()
+        passed = moment - self._since
+        if passed < self._seconds:
+            return True
+        enough = came - self._before >= _SLOWEST * passed
+        self._since, self._before = moment, came
+        return enough
 
 
 class _KeyFilter(logging.Filter):
@@ -265,6 +295,10 @@ class _KeyFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = self._scrub(record.getMessage()), ()
         return True
+
+
+def _is_packed(url: str) -> bool:
+    return urlsplit(url).path.endswith((".gz", ".zip"))
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import urlsplit
 
 from ..errors import InputError
 from ..sources._raw import check_packed
@@ -267,26 +268,34 @@ class Source(ABC):
                 )
 
 
-def sources() -> dict[str, type[Source]]:
-    """Return the sources of all installed packages, by name.
+def source_names() -> list[str]:
+    """Return the names of the sources of all installed packages, in order; none is loaded."""
+    return sorted({point.name for point in metadata.entry_points(group=GROUP)})
+
+
+def source_class(name: str) -> type[Source]:
+    """Return the source of a name; what other packages' sources do does not matter to it.
 
     Raises
     ------
     InputError
-        If one cannot be loaded or is no source.
+        If there is none, it cannot be loaded or is no source, or two packages claim the name.
     """
-    found: dict[str, type[Source]] = {}
-    for point in metadata.entry_points(group=GROUP):
-        try:
-            loaded = point.load()
-        except (ImportError, AttributeError) as error:
-            raise InputError(
-                f"the source {point.name} ({point.value}) cannot be loaded: {error}"
-            ) from None
-        if not (isinstance(loaded, type) and issubclass(loaded, Source)):
-            raise InputError(f"the source {point.name} ({point.value}) is no subclass of Source")
-        found[point.name] = loaded
-    return dict(sorted(found.items()))
+    points = {point.value: point for point in metadata.entry_points(group=GROUP, name=name)}
+    if not points:
+        raise InputError(f"there is no source {name!r}: use one of {', '.join(source_names())}")
+    if len(points) > 1:
+        raise InputError(
+            f"the source {name} is claimed by {' and '.join(sorted(points))}: remove a package"
+        )
+    [(value, point)] = points.items()
+    try:
+        loaded = point.load()
+    except Exception as error:  # noqa: BLE001  # another package's code may fail in any way
+        raise InputError(f"the source {name} ({value}) cannot be loaded: {error}") from None
+    if not (isinstance(loaded, type) and issubclass(loaded, Source)):
+        raise InputError(f"the source {name} ({value}) is no subclass of Source")
+    return loaded
 
 
 def load_source(text: str) -> tuple[Source, str]:
@@ -298,19 +307,37 @@ def load_source(text: str) -> tuple[Source, str]:
         If there is no such source.
     """
     name, _, exchange = text.partition(":")
-    known = sources()
-    if name not in known:
-        raise InputError(f"there is no source {name!r}: use one of {', '.join(known)}")
-    return known[name](), exchange
+    return source_class(name)(), exchange
 
 
 def url_of(source: Source, option: str | None) -> str:
-    """Return where a source's server is: as told, by the environment, or its own address."""
+    """Return where a source's server is: as told, by the environment, or its own address.
+
+    Raises
+    ------
+    InputError
+        If it is no plain http address. One with a password is not taken: messages show addresses.
+    """
     variable = f"LIQTIERS_{source.name.upper().replace('-', '_')}_URL"
     url = option or os.environ.get(variable) or source.url
-    if not url.startswith(("http://", "https://")):
-        raise InputError(f"the address of {source.name} {url[:80]!r} must begin with https://")
+    if "@" in url:
+        raise InputError(f"the address of {source.name} must hold no user name or password")
+    if not _is_plain(url):
+        raise InputError(
+            f"the address of {source.name} {url[:80]!r} must begin with https:// and name a host, "
+            "without a query"
+        )
     return url.rstrip("/")
+
+
+def _is_plain(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
+    extra = parts.query or parts.fragment or any(c.isspace() for c in url)
+    return named and parts.scheme in ("http", "https") and not extra
 
 
 def json_of(path: Path) -> Any:

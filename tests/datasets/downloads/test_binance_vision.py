@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,8 @@ import pytest
 
 from bad_server import Answer, Served
 from fetching import BINANCE, fetch, klines_zip, put_day, put_metrics, put_month, stored
+from liqtiers.datasets.downloads import Client, Piece
+from liqtiers.datasets.downloads.binance_vision import BinanceVision
 from liqtiers.datasets.lake import Lake
 from liqtiers.scripts import data_fetch
 from source_files import FUNDING, START_MS, zip_bytes
@@ -205,6 +208,38 @@ def test_slow_server_is_given_up(
     quick = ("--timeout", "0.2", "--attempts", "2")
     assert fetch(served, "binance", "BTCUSDT", *words, *quick) == 1
     assert "no answer within 0.2 seconds (2 tries)" in capsys.readouterr().err
+
+
+def test_dripping_server_is_given_up(
+    served: Served, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server that keeps sending, but next to nothing, does not hold a run up."""
+    path = put_day(served, 1)
+    served.faults[path] = [Answer(body=bytes(1000), drip=0.02)]
+    words = ("--from", "2024-01-01", "--to", "2024-01-01", *HOURLY)
+    quick = ("--timeout", "0.2", "--attempts", "1")
+    assert fetch(served, "binance", "BTCUSDT", *words, *quick) == 1
+    told = "under 1000 bytes a second came for 0.2 seconds"
+    assert told in capsys.readouterr().err
+
+
+def test_full_disk_names_the_file(
+    served: Served,
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where there is no room the run ends in one line with the file, and leaves none half written."""
+
+    def full(source: BinanceVision, piece: Piece, client: Client, to: Path) -> None:
+        to.write_bytes(b"PK")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(BinanceVision, "bring", full)
+    words = ("--from", "2024-01-01", "--to", "2024-01-01", *HOURLY)
+    assert fetch(served, "binance", "BTCUSDT", *words) == 1
+    assert "BTCUSDT-1h-2024-01-01.zip: No space left on device" in capsys.readouterr().err
+    assert [p for p in (workspace / "downloads").rglob("*") if p.is_file()] == []
 
 
 def test_changed_column_is_told_and_the_file_kept(

@@ -57,6 +57,7 @@ def found_in_files(workspace: Path) -> list[Path]:
         ([Answer(302, headers={"Location": f"nowhere://{KEY}/x"})] * 3, 1),
         ([Answer(body=GOOD.replace(b'"0"', json.dumps(f"9 {KEY}").encode()))] * 3, 1),
         ([Answer(body=GOOD.replace(b"}", f', "k": "{KEY}"}}'.encode(), 1))] * 3, 1),
+        ([Answer(body=GOOD.replace(b"}", f', "k": "{KEY}"}}'.encode(), 1), drip=0.003)] * 3, 1),
         ([Answer(body=b"<html>")] * 3, 1),
     ],
     ids=[
@@ -69,6 +70,7 @@ def found_in_files(workspace: Path) -> list[Path]:
         "odd redirect",
         "error repeats it",
         "data repeats it",
+        "data drips it",
         "a page",
     ],
 )

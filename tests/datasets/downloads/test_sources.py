@@ -225,6 +225,32 @@ def test_tardis_without_a_key_asks_for_free_days(
     assert served.sent[-1][1]["Authorization"] == "Bearer " + "t" * 20
 
 
+def test_stored_gz_that_is_called_gzip_in_transit_stays_packed(
+    served: Served, workspace: Path
+) -> None:
+    """A file of an archive is kept as it is, though the server sends its packing as an encoding."""
+    us = START_MS * 1000
+    row = f"bybit,BTCUSDT,{us},{us + 50},1,sell,100,2"
+    packed = gzip.compress(f"{TARDIS}\n{row}\n".encode())
+    path = "/v1/bybit/liquidations/2024/01/01/BTCUSDT.csv.gz"
+    served.faults[path] = [Answer(body=packed, headers={"Content-Encoding": "gzip"})]
+    assert fetch(served, "tardis:bybit", "BTCUSDT", *DAY, "--what", "liquidations") == 0
+    assert stored(workspace) == {"liquidations:bybit:BTCUSDT:events": 1}
+
+
+def test_answer_that_is_packed_in_transit_is_unpacked(served: Served, workspace: Path) -> None:
+    """An answer of an API may come packed, though that was not asked for; a spoilt one comes again."""
+    path, encoded = "/v5/market/open-interest", {"Content-Encoding": "gzip"}
+    good = [{"openInterest": "70", "timestamp": str(START_MS)}]
+    body = json.dumps({"retCode": 0, "result": {"list": good}}).encode()
+    served.faults[path] = [
+        Answer(body=body, headers=encoded),
+        *[Answer(body=gzip.compress(body), headers=encoded)] * 2,
+    ]
+    assert fetch(served, "bybit", "BTCUSDT", *DAY, "--what", "metrics") == 0
+    assert stored(workspace) == {"open_interest:bybit:BTCUSDT": 1}
+
+
 def test_hyperliquid_positions_become_a_map(served: Served, workspace: Path) -> None:
     """A snapshot of several accounts is a map of one moment; equal levels add up."""
 
@@ -399,6 +425,31 @@ def test_source_that_cannot_be_loaded_is_named(
     assert "the source mine (my_source:Gone) cannot be loaded" in capsys.readouterr().err
 
 
+def test_broken_package_leaves_other_sources_alone(
+    served: Served, workspace: Path, another_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What another package breaks is told in the list, and no other source is held up by it."""
+    (another_package / "broken_source.py").write_text("raise ValueError('too old')\n")
+    points = another_package / "my_source-1.0.dist-info" / "entry_points.txt"
+    points.write_text("[liqtiers.sources]\nmine = broken_source:MySource\n")
+    assert fetch(served, "bybit-archive", "BTCUSDT", *DAY) == 0
+    assert fetch(served, "", "", "--list") == 0
+    told = capsys.readouterr()
+    assert "Bybit public archive" in told.out
+    assert "mine (broken_source:MySource) cannot be loaded: too old" in told.err
+
+
+def test_name_claimed_twice_is_refused(
+    served: Served, workspace: Path, another_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A package that takes the name of a source there is does not get its requests and its key."""
+    points = another_package / "my_source-1.0.dist-info" / "entry_points.txt"
+    points.write_text("[liqtiers.sources]\nbybit-archive = my_source:MySource\n")
+    assert fetch(served, "bybit-archive", "BTCUSDT", *DAY) == 2
+    assert "the source bybit-archive is claimed by" in capsys.readouterr().err
+    assert not served.asked
+
+
 def test_unknown_source_lists_those_that_there_are(
     served: Served, workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -421,3 +472,29 @@ def test_environment_names_a_mirror(
     monkeypatch.setenv("LIQTIERS_BYBIT_ARCHIVE_URL", "ftp://mirror")
     assert run(build(), words, program="liqtiers") == 2
     assert "'ftp://mirror' must begin with https://" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://", "https://h:port", "https://[::1", "https://a b", "https://h/?x=1", "mirror"],
+    ids=["no host", "port", "IPv6", "blank", "query", "no scheme"],
+)
+def test_address_that_is_none_is_one_line(
+    workspace: Path, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An address that cannot be asked is refused before anything is, in one line."""
+    words = ["data", "fetch", "bybit-archive", "BTCUSDT", *DAY, "--url", url]
+    assert run(build(), words, program="liqtiers") == 2
+    assert f"{url!r} must begin with https:// and name a host" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["https://bob:s3cret@mirror", "ftp://bob:s3cret@[mirror"])
+def test_password_in_an_address_is_not_shown(
+    workspace: Path, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An address with a password is refused without showing it, not even with --debug."""
+    words = ["data", "fetch", "bybit-archive", "BTCUSDT", *DAY, "--url", url, "--debug"]
+    assert run(build(), words, program="liqtiers") == 2
+    told = capsys.readouterr()
+    assert "must hold no user name or password" in told.err
+    assert "s3cret" not in told.out + told.err
