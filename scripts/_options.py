@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
@@ -77,6 +78,22 @@ def level_prices(text: str | None) -> tuple[float, ...]:
     if not all(0.0 < price < float("inf") for price in prices):
         raise InputError(f"--levels {text!r}: prices must be above 0")
     return tuple(dict.fromkeys(prices))
+
+
+def check_target(path: Path | None, *, option: str) -> None:
+    """Refuse a file to write that cannot be one, before the work is done.
+
+    Raises
+    ------
+    InputError
+        If it is a folder, or lies in none.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError(f"{option} {path} is a folder: give a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"{option} {path}: there is no folder {path.parent}; make it first")
 
 
 def contract_of(panel: Panel) -> Instrument:

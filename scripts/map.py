@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from liqtiers.datasets._series_name import parse_series
-from liqtiers.datasets.errors import InputError, LakeError
+from liqtiers.datasets.errors import LakeError
 from liqtiers.datasets.instruments import instrument_for
 from liqtiers.datasets.panel import Panel
 from liqtiers.datasets.panel_query import load_panel
@@ -61,7 +61,7 @@ def run(
     Example: liqtiers map --venue binance --symbol BTCUSDT --timeframe 5m --at 2026-01-14
     """
     for option, path in (("--html", html), ("--png", png)):
-        _check_target(path, option=option)
+        options.check_target(path, option=option)
     lake, until = open_lake(), moment_us(at, option="--at")
     panel = load_panel(
         lake,
@@ -107,15 +107,6 @@ def run(
     if png is not None:
         typer.echo(f"image: {png}")
     typer.echo(f"page:  {page}")
-
-
-def _check_target(path: Path | None, *, option: str) -> None:
-    if path is None:
-        return
-    if path.is_dir():
-        raise InputError(f"{option} {path} is a folder: give a file in it")
-    if not path.parent.is_dir():
-        raise InputError(f"{option} {path}: there is no folder {path.parent}; make it first")
 
 
 def _late(panel: Panel, until: int | None) -> tuple[str, ...]:
