@@ -78,7 +78,7 @@ def _twice(rows: Stretch) -> Iterator[Hit]:
 def _intervals(rows: Stretch) -> Iterator[Hit]:
     stated = rows.number("interval_hours") * HOUR_US
     steps = np.full(len(rows), np.nan)
-    steps[1:] = np.diff(rows.ts)
+    steps[1:] = np.maximum(np.diff(rows.ts), 1)
     ratio = np.abs(np.log(steps / stated))
     # A missing settlement makes a step twice the interval, which is told as such.
     longer = np.abs(steps / stated - np.rint(steps / stated)) < 0.05

@@ -129,7 +129,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "quote volume": Kind(
             "traded value does not fit quantity and price",
             "bars",
-            "Fuel, slippage and the positions that turnover opens in the map are wrong in proportion.",
+            "Fuel and slippage, which go by traded value, are wrong in proportion.",
             _more_than(_FEW),
         ),
         "taker volume": Kind(

@@ -45,7 +45,8 @@ def local_steps(ts: Int64Array1D) -> Float64Array1D:
     steps = np.diff(ts).astype(np.float64)
     if len(steps) <= _NEIGHBOURS:
         return np.full(len(steps), float(np.median(steps)) if len(steps) else 0.0)
-    padded = np.pad(steps, _NEIGHBOURS // 2, mode="edge")
+    # Mirrored at the ends: repeated, a gap at the edge of a stretch would look usual.
+    padded = np.pad(steps, _NEIGHBOURS // 2, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, _NEIGHBOURS)
     return np.asarray(np.median(windows, axis=1))
 

@@ -7,10 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+from liqtiers.datasets.lake import Series
+from liqtiers.datasets.quality import CheckedSeries, Coverage
+from liqtiers.datasets.quality.finding import Hit
+from liqtiers.datasets.quality.kinds import judged
 from liqtiers.reports.backtest_report import write_report
 from liqtiers.reports.comparison_page import write_comparison
+from liqtiers.reports.quality_page import write_quality_page
 from liqtiers.reports.run_record import read_run
 from liqtiers.reports.workspace_index import write_index
 
@@ -41,7 +47,24 @@ def pages(
         "map": map_page,
         "comparison": compared,
         "index": write_index(tmp_path),
+        "data check": _data_check(tmp_path, moment),
     }
+
+
+def _data_check(folder: Path, moment: datetime) -> Path:
+    series = Series(
+        table="bars", venue="v", symbol="S", timeframe="1h", rows=9, first_us=0, last_us=1
+    )
+    gap = judged(
+        Hit(kind="missing bars", count=2, first_us=0, last_us=1, example="2 hours", worst=1e12), 9
+    )
+    share = np.array([1.0, 0.95, 0.3, 0.0, 1.0])
+    checked = CheckedSeries(
+        series=series, findings=(gap,), coverage=Coverage(first_day=19_722, share=share)
+    )
+    path = folder / "check.html"
+    write_quality_page([checked], path, lake=folder, command="x", created_at=moment)
+    return path
 
 
 def test_no_page_has_a_serious_fault(pages: dict[str, Path], chromium_page: Browse) -> None:
