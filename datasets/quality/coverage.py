@@ -38,6 +38,7 @@ class DayCounts:
     """
 
     def __init__(self, first_us: int, last_us: int) -> None:
+        self.first_us, self.last_us = first_us, last_us
         self.first_day = first_us // DAY_US
         self.rows: Int64Array1D = np.zeros(last_us // DAY_US - self.first_day + 1, dtype=np.int64)
 
@@ -47,7 +48,7 @@ class DayCounts:
         self.rows += np.bincount(days, minlength=len(self.rows))
 
     def coverage(self, step_us: Int64Array1D | int | None) -> Coverage:
-        """Return the covered shares.
+        """Return the covered shares; of the first and the last day, of the part that the series spans.
 
         Parameters
         ----------
@@ -58,9 +59,14 @@ class DayCounts:
             share = (self.rows > 0).astype(np.float64)
             return Coverage(first_day=self.first_day, share=share)
         step = np.broadcast_to(np.asarray(step_us, dtype=np.float64), self.rows.shape)
-        share = np.minimum(self.rows * step / DAY_US, 1.0)
-        # The first and the last day are counted from where the series begins and to where it ends by now.
+        share = np.minimum(self.rows * step / self._spanned(step), 1.0)
         return Coverage(first_day=self.first_day, share=_spread(share, self.rows, step))
+
+    def _spanned(self, step: NDArray[np.float64]) -> Float64Array1D:
+        starts = (self.first_day + np.arange(len(self.rows))) * float(DAY_US)
+        start = np.maximum(starts, self.first_us)
+        end = np.minimum(starts + DAY_US, self.last_us + step)
+        return np.asarray(np.maximum(end - start, 1.0))
 
 
 def _spread(share: Float64Array1D, rows: Int64Array1D, step: NDArray[np.float64]) -> Float64Array1D:

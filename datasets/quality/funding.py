@@ -78,11 +78,13 @@ def _twice(rows: Stretch) -> Iterator[Hit]:
 def _intervals(rows: Stretch) -> Iterator[Hit]:
     stated = rows.number("interval_hours") * HOUR_US
     steps = np.full(len(rows), np.nan)
-    steps[1:] = np.maximum(np.diff(rows.ts), 1)
+    steps[1:] = np.diff(rows.ts)
     ratio = np.abs(np.log(steps / stated))
-    # A missing settlement makes a step twice the interval, which is told as such.
+    # A missing settlement makes one step some times as long as those around it, which is told as such.
     longer = np.abs(steps / stated - np.rint(steps / stated)) < 0.05
-    wrong = (ratio > 0.2) & ~(longer & (steps > stated))
+    unusual = np.zeros(len(rows), dtype=bool)
+    unusual[1:] = steps[1:] > 1.5 * local_steps(rows.ts)
+    wrong = (ratio > 0.2) & ~(longer & unusual)
     yield from marked(
         "funding interval",
         rows,

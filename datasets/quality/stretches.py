@@ -39,6 +39,12 @@ class Stretch:
         """Return a column of numbers."""
         return self.columns[name].astype(np.float64, copy=False)
 
+    def distinct(self) -> Stretch:
+        """Return the first row of each moment alone."""
+        kept = np.diff(self.ts, prepend=self.ts[:1] - 1) > 0
+        columns = {name: values[kept] for name, values in self.columns.items()}
+        return Stretch(ts=self.ts[kept], columns=columns, lead=self.lead)
+
     def own(self, mask: BoolArray1D) -> Int64Array1D:
         """Return where a mask holds, rows of the stretch before left out."""
         found = np.flatnonzero(mask)

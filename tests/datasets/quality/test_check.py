@@ -215,6 +215,7 @@ FAULTS: list[tuple[str, str, Fault, int]] = [
     ("funding in percent", "funding", _set("funding", ALL, rate=0.01), 60),
     ("funding off the hour", "funding", _shift("funding", 1 / 3, slice(5, 6)), 1),
     ("funding interval", "funding", _set("funding", slice(10, None), interval_hours=12.0), 50),
+    ("funding interval", "funding", _set("funding", ALL, interval_hours=4.0), 59),
     ("silence", "liquidations", _quiet_days, 3),
     ("zero liquidations", "sums", _set("sums", slice(200, 360), notional=0.0, quantity=0.0), 0),
     ("repeated liquidations", "sums", _hold_sums, 2),
@@ -328,6 +329,30 @@ def test_coverage_is_the_share_of_each_day(tmp_path: Path, clean: Frames) -> Non
     ]  # fmt: skip
     assert checked.coverage.first_day == 19_723  # 2024-01-01
     assert checked.coverage.share[3:7].tolist() == [1.0, 0.25, 0.0, 1.0]
+
+
+def test_rows_stored_twice_are_taken_for_no_other_fault(tmp_path: Path, clean: Frames) -> None:
+    """Bars of one key in a file that others wrote are told as such, and as nothing else."""
+    lake = stored(tmp_path, {name: clean[name] for name in ("bars", "mark_bars", "coarse")})
+    (file,) = lake.root.glob("bars/**/timeframe=5m/**/month=01.parquet")
+    rows = pq.read_table(file, partitioning=None)
+    pq.write_table(rows.take([*range(50), *range(40, rows.num_rows)]), file)
+    assert set(found_in(lake, "bars")) == {"duplicates"}
+
+
+def test_the_first_and_last_day_are_held_to_what_the_series_spans(
+    tmp_path: Path, clean: Frames
+) -> None:
+    """A series that begins at noon and ends in the morning lacks nothing on these days."""
+
+    def fault(frames: Frames) -> None:
+        frames["bars"] = frames["bars"].iloc[144:-200]
+
+    (checked,) = [
+        each for each in check_lake(faulty(tmp_path, clean, "bars", fault))
+        if each.series.table == "bars"
+    ]  # fmt: skip
+    assert checked.coverage.share.tolist() == pytest.approx([1.0] * 20)
 
 
 def test_coverage_of_a_daily_and_then_hourly_series_is_whole(tmp_path: Path) -> None:
