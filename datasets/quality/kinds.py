@@ -278,7 +278,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "duplicates": Kind(
             "rows of one key are stored twice",
             "rows",
-            "They count twice: the lake never writes such a file. `liqtiers data repair` sets it aside.",
+            "They count twice: the lake never writes such a file. Move it away and import its source again.",
             _always,
         ),
         "set aside": Kind(
