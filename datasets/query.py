@@ -17,6 +17,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from ._series_name import SeriesName
 from .errors import InputError, LakeError
 from .lake import Lake
 from .schemas import TABLES
@@ -98,10 +99,8 @@ def partition_files(
     folder = lake.folder(table, venue=venue, symbol=symbol, timeframe=timeframe)
     files = sorted(folder.glob("year=*/month=*.parquet"))
     if not files:
-        stored = [
-            ":".join(filter(None, (s.venue, s.symbol, s.timeframe))) for s in lake.series(table)
-        ]
-        wanted = ":".join(filter(None, (venue, symbol, timeframe)))
+        stored = [str(SeriesName(s.venue, s.symbol, s.timeframe)) for s in lake.series(table)]
+        wanted = str(SeriesName(venue, symbol, timeframe))
         known = f"it has {', '.join(stored)}" if stored else "it has none: import some"
         raise InputError(f"the lake at {lake.root} has no {table} of {wanted}; {known}")
     return files
@@ -147,7 +146,7 @@ def queried(lake: Lake, statement: str, params: Mapping[str, object]) -> pa.Tabl
                 found = connection.sql(statement, params=given).to_arrow_table()
         except (duckdb.Error, OSError) as error:
             failure = error
-        if failure is None and (held_by_descriptor(files) or _versions(files) == before):
+        if failure is None and (_by_descriptor(files) or _versions(files) == before):
             return found
         if failure is not None and _versions(files) == before:
             cause = str(failure).splitlines()[0]
@@ -160,15 +159,14 @@ def queried(lake: Lake, statement: str, params: Mapping[str, object]) -> pa.Tabl
     )
 
 
-def held_by_descriptor(files: Sequence[Path]) -> bool:
-    """Return whether so many files can be held open and read by their descriptors."""
+def _by_descriptor(files: Sequence[Path]) -> bool:
     return len(files) <= _MOST_HELD and _DESCRIPTORS.is_dir()
 
 
 @contextmanager
 def _held(files: Sequence[Path]) -> Iterator[list[str]]:
     """Give paths that stay with the files as they are now, where the system has such."""
-    if not held_by_descriptor(files):
+    if not _by_descriptor(files):
         yield [str(file) for file in files]
         return
     with ExitStack() as opened:

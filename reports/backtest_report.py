@@ -31,7 +31,7 @@ from .page_tables import (
 )
 from .performance_tables import drawdown_rows, group_rows, month_rows
 from .random_entry import random_entry_words
-from .run_record import REPORT_FILE, RunRecord, read_run
+from .run_record import REPORT_FILE, RunRecord, read_run, run_title
 from .trade_story import trade_stories
 
 _CHARTS: Final = (
@@ -73,16 +73,12 @@ def _render(record: RunRecord) -> str:
     charts = build_charts(record)
     script, divs = components(charts.figures)
     instrument = about["instrument"]
-    title = (
-        f"{instrument['venue']} {instrument['symbol']}, {instrument['timeframe']} bars, "
-        f"{about['data']['start'][:10]} to {about['data']['end'][:10]}"
-    )
     highest = float(np.max(record.bars["high"].to_numpy()))
     places = price_places(instrument["tick"], highest)
     summary, log = about["summary"], about.get("levels")
     return page_template("backtest.html.j2").render(
         about=about,
-        title=title,
+        title=run_title(about),
         css=Markup(template_text("page.css")),  # our own file
         page_js=Markup(template_text("page.js")),  # our own file
         chart_css=Markup(template_text("chart.css")),  # our own file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +14,9 @@ from markupsafe import Markup
 
 from ._page import bokeh_js, page_template, template_text, told_of_record, write_whole
 from .formatting import UNKNOWN, number, percent, share, signed
+from .page_tables import cell_text
 from .plain_charts import padded, plain_figure
-from .record_files import plain, record_id, whole_folder
+from .record_files import plain, record_id, record_text, whole_folder
 from .run_comparison import compare_runs
 from .run_record import RunRecord
 
@@ -73,8 +73,7 @@ def write_comparison(
     }
     folder = workspace / COMPARISONS / name
     with whole_folder(folder, what="the comparison") as hidden:
-        text = json.dumps(about, indent=1, allow_nan=False)
-        (hidden / COMPARISON_FILE).write_text(text, encoding="utf-8")
+        (hidden / COMPARISON_FILE).write_text(record_text(about), encoding="utf-8")
         write_whole(hidden / PAGE_FILE, render_comparison(about).encode("utf-8"))
     return folder / PAGE_FILE
 
@@ -144,15 +143,7 @@ def _figure_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _setting(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "values": [_cell(value) for value in row["values"]]}
-
-
-def _cell(value: Any) -> str:  # any JSON value
-    if isinstance(value, float):
-        return f"{value:,.12g}"
-    if isinstance(value, list):
-        return ", ".join(_cell(v) for v in value)
-    return UNKNOWN if value is None else str(value)
+    return {**row, "values": [cell_text(value) for value in row["values"]]}
 
 
 def _trades(found: dict[str, Any]) -> dict[str, Any]:

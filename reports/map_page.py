@@ -7,7 +7,6 @@ and the tables is written here.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict
 from datetime import datetime
@@ -37,7 +36,7 @@ from ._page import bokeh_js, page_template, script_json, template_text, write_wh
 from .formatting import is_known, money, share
 from .map_comparison import MapComparison, comparison_rows, comparison_words
 from .map_picture import MapPicture, Side, Tier
-from .record_files import plain
+from .record_files import record_text
 
 HUES: Final = {
     "shorts": {"light": "#345cd6", "dark": "#7f9fff"},
@@ -99,8 +98,7 @@ def write_map_page(
     page = render_map_page(picture, command=command, fingerprint=fingerprint, comparison=comparison)
     write_whole(path, page.encode("utf-8"))
     about = map_about(picture, command=command, fingerprint=fingerprint, created_at=created_at)
-    text = json.dumps(plain(about), indent=1, allow_nan=False)
-    write_whole(path.with_name(f"{path.name}.json"), text.encode("utf-8"))
+    write_whole(path.with_name(f"{path.name}.json"), record_text(about).encode("utf-8"))
 
 
 def map_about(

@@ -163,14 +163,15 @@ def _bars(count: int) -> str:
 
 def _table(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> dict[str, Any]:
     shown = [name for name in columns if any(name in row for row in rows)]
-    cells = [[_cell(row.get(name)) for name in shown] for row in rows]
+    cells = [[cell_text(row.get(name)) for name in shown] for row in rows]
     changed = [row.get("default", row["value"]) != row["value"] for row in rows]
     return {"title": title, "columns": shown, "rows": cells, "changed": changed}
 
 
-def _cell(value: Any) -> str:  # any JSON value
+def cell_text(value: Any) -> str:  # any JSON value
+    """Return a setting as a table shows it."""
     if isinstance(value, float):
         return f"{value:,.12g}"  # all digits that a user gave
     if isinstance(value, list):
-        return ", ".join(_cell(v) for v in value)
+        return ", ".join(cell_text(v) for v in value)
     return UNKNOWN if value is None else str(value)

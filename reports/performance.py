@@ -96,10 +96,16 @@ def summarise(
     }
 
 
+def day_ends(equity: pa.Table) -> pd.Series[float]:
+    """Return the equity at the last bar of each UTC day, by the day's midnight."""
+    curve = equity.select(["ts", "equity"]).to_pandas().set_index("ts")["equity"]
+    ends: pd.Series[float] = curve.groupby(curve.index.floor("D")).last()
+    return ends
+
+
 def daily_returns(equity: pa.Table, *, cash: float) -> Float64Array1D:
     """Return the returns of UTC days, shape (days,), from the equity at each day's last bar."""
-    frame = equity.select(["ts", "equity"]).to_pandas().set_index("ts")["equity"]
-    last: Float64Array1D = frame.groupby(frame.index.floor("D")).last().to_numpy()
+    last: Float64Array1D = np.asarray(day_ends(equity), dtype=np.float64)
     before = np.concatenate([[cash], last[:-1]])
     # An account at or below zero has no return any more.
     returns: Float64Array1D = last / np.where(before > 0.0, before, np.nan) - 1.0

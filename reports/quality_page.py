@@ -7,7 +7,6 @@ its colours from the page. The same figures stand beside it as JSON.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -18,10 +17,11 @@ from typing import Any, Final
 import numpy as np
 from markupsafe import Markup
 
+from ..datasets._series_name import SeriesName
 from ..datasets.lake import Series
 from ..datasets.quality import CheckedSeries, Coverage, Finding
 from ._page import page_template, template_text, write_whole
-from .record_files import plain
+from .record_files import plain, record_text
 
 SCHEMA_VERSION: Final = 1
 _WHOLE: Final = 0.999
@@ -39,7 +39,7 @@ def series_name(series: Series) -> str:
     >>> series_name(Series(**names, rows=1, first_us=0, last_us=0))
     'v:S:1h'
     """
-    return ":".join(filter(None, (series.venue, series.symbol, series.timeframe)))
+    return str(SeriesName(series.venue, series.symbol, series.timeframe))
 
 
 def sentence_of(checked: Sequence[CheckedSeries]) -> str:
@@ -72,8 +72,7 @@ def write_quality_page(
     """
     about = quality_about(checked, lake=lake, command=command, created_at=created_at)
     write_whole(path, render_quality(checked, about).encode("utf-8"))
-    text = json.dumps(about, indent=1, allow_nan=False)
-    write_whole(path.with_name(f"{path.name}.json"), text.encode("utf-8"))
+    write_whole(path.with_name(f"{path.name}.json"), record_text(about).encode("utf-8"))
 
 
 def quality_about(

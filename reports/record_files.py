@@ -36,6 +36,11 @@ def plain(value: Any) -> Any:  # any JSON value
     return value
 
 
+def record_text(about: dict[str, Any]) -> str:
+    """Return a record as it stands in its file: JSON, NaN and infinity as null."""
+    return json.dumps(plain(about), indent=1, allow_nan=False)
+
+
 @contextlib.contextmanager
 def whole_folder(folder: Path, *, what: str) -> Iterator[Path]:
     """Give a hidden folder to write into, which takes the place of `folder` once all is written.

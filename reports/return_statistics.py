@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..strategies.holding import held_share
-from .performance import DAYS_A_YEAR, daily_returns
+from .performance import DAYS_A_YEAR, daily_returns, day_ends
 
 ROLLING_DAYS: Final = 90
 DRAWDOWNS: Final = 5
@@ -43,8 +43,7 @@ def daily_table(equity: pa.Table, bars: pa.Table, *, cash: float, taker_fee: flo
     hold = cash * bars["close"].to_numpy() / bars["open"].to_numpy()[0] * share
     account = daily_returns(equity, cash=cash)
     held = daily_returns(pa.table({"ts": equity["ts"], "equity": hold}), cash=cash)
-    last = equity.select(["ts", "equity"]).to_pandas().set_index("ts")["equity"]
-    by_day = last.groupby(last.index.floor("D")).last()
+    by_day = day_ends(equity)
     frame = pd.DataFrame({"account": account, "hold": held, "equity": by_day}, index=by_day.index)
     frame.index.name = "day"
     window = frame["account"].rolling(ROLLING_DAYS)

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ..datasets.errors import InputError
-from .run_record import RunRecord
+from .performance import day_ends
+from .run_record import RunRecord, run_title
 
 FIGURES: Final = (
     *("net_return", "buy_and_hold_return", "annual_return", "max_drawdown", "sharpe"),
@@ -76,17 +77,13 @@ def compare_runs(records: Sequence[RunRecord]) -> dict[str, Any]:
             for name in FIGURES
         ],
         "equity": equity_together(records),
-        "trades": [_told(trades_that_differ(records[0], other)) for other in records[1:]],
+        "trades": [trades_that_differ(records[0], other)._asdict() for other in records[1:]],
     }
 
 
 def equity_together(records: Sequence[RunRecord]) -> dict[str, Any]:
     """Return the accounts at the ends of UTC days, as multiples of what each started with."""
-    curves = []
-    for record in records:
-        equity = record.equity.select(["ts", "equity"]).to_pandas().set_index("ts")["equity"]
-        daily = equity.groupby(equity.index.floor("D")).last()
-        curves.append(daily / record.about["summary"]["cash"])
+    curves = [day_ends(r.equity) / r.about["summary"]["cash"] for r in records]
     frame = pd.concat(curves, axis=1).sort_index()
     return {
         "days": [day.date().isoformat() for day in pd.DatetimeIndex(frame.index)],
@@ -145,18 +142,12 @@ def _row(
     }
 
 
-def _told(found: TradeDifference) -> dict[str, Any]:
-    return found._asdict()
-
-
 def _run(record: RunRecord) -> dict[str, Any]:
     about = record.about
-    instrument = about["instrument"]
     return {
         "id": about["id"],
         "created_at": about["created_at"],
-        "title": f"{instrument['venue']} {instrument['symbol']}, {instrument['timeframe']} bars, "
-        f"{about['data']['start'][:10]} to {about['data']['end'][:10]}",
+        "title": run_title(about),
         "sentence": about["verdict"]["sentence"],
         "warning": about["verdict"]["warning"],
         "command": about["command"],

@@ -22,7 +22,7 @@ from ..datasets.errors import InputError
 from ..datasets.liquidation_map import LiquidationMap
 from ..datasets.map_features import MapSnapshots
 from ..datasets.panel import Panel
-from .record_files import plain, record_id, whole_folder
+from .record_files import record_id, record_text, whole_folder
 
 SCHEMA_VERSION: Final = 2
 _READ: Final = (1, SCHEMA_VERSION)
@@ -114,7 +114,7 @@ def write_run(
     folder = workspace / "runs" / name
     whole = {"schema": SCHEMA_VERSION, "id": name, "created_at": created_at.isoformat(), **about}
     with whole_folder(folder, what="the run") as hidden:
-        (hidden / RUN_FILE).write_text(json.dumps(plain(whole), indent=1), encoding="utf-8")
+        (hidden / RUN_FILE).write_text(record_text(whole), encoding="utf-8")
         pq.write_table(trades, hidden / "trades.parquet", compression="zstd")
         pq.write_table(equity, hidden / "equity.parquet", compression="zstd")
         pq.write_table(
@@ -133,6 +133,15 @@ def write_run(
             long_notional=shots.long_notional,
         )
     return folder
+
+
+def run_title(about: dict[str, Any]) -> str:
+    """Return what a run was over, for a headline: contract, bars and days; `about` is its run.json."""
+    contract, data = about["instrument"], about["data"]
+    return (
+        f"{contract['venue']} {contract['symbol']}, {contract['timeframe']} bars, "
+        f"{data['start'][:10]} to {data['end'][:10]}"
+    )
 
 
 def read_run(path: Path) -> RunRecord:

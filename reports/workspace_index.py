@@ -18,7 +18,8 @@ from ..strategies.tuning.outcome import OUTCOME_FILE
 from ._page import page_template, template_text, write_whole
 from .comparison_page import COMPARISON_FILE, COMPARISONS
 from .evidence.record import EVIDENCE, EVIDENCE_FILE
-from .run_record import REPORT_FILE, RUN_FILE
+from .record_files import record_text
+from .run_record import REPORT_FILE, RUN_FILE, run_title
 from .tuning_record import STUDIES, known_studies
 
 SCHEMA_VERSION: Final = 1
@@ -51,7 +52,7 @@ def write_index(workspace: Path) -> Path:
     """
     entries = entries_of(workspace)
     about = {"schema": SCHEMA_VERSION, "entries": [entry._asdict() for entry in entries]}
-    write_whole(workspace / INDEX_JSON, json.dumps(about, indent=1).encode("utf-8"))
+    write_whole(workspace / INDEX_JSON, record_text(about).encode("utf-8"))
     page = page_template("index.html.j2").render(
         entries=entries,
         kinds=list(dict.fromkeys(entry.kind for entry in entries)),
@@ -116,14 +117,9 @@ def _changed(file: Path) -> str:
 
 
 def _run(about: dict[str, Any]) -> tuple[str, str, str, str | None]:
-    contract, data = about["instrument"], about["data"]
-    title = (
-        f"{contract['venue']} {contract['symbol']}, {contract['timeframe']} bars, "
-        f"{data['start'][:10]} to {data['end'][:10]}"
-    )
     verdict = about["verdict"]
     sentence = f"{verdict['sentence']} {verdict['warning'] or ''}".strip()
-    return "backtest", title, sentence, about["created_at"]
+    return "backtest", run_title(about), sentence, about["created_at"]
 
 
 def _evidence(about: dict[str, Any]) -> tuple[str, str, str, str | None]:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from liqtiers.datasets._series_name import SeriesName
 from liqtiers.datasets.catalog import refresh_catalog
 from liqtiers.datasets.downloads.cache import Cache, Imports
 from liqtiers.datasets.downloads.client import Client, Policy
@@ -194,7 +195,7 @@ def _import(
         tally.failures.append(_why(source, each, cache, error))
         return False
     for parsed, report in found:
-        name = ":".join(filter(None, (report.venue, report.symbol, report.timeframe)))
+        name = str(SeriesName(report.venue, report.symbol, report.timeframe))
         label = f"{report.table} of {name}"
         tally.rows[label, "new"] += report.inserted
         tally.rows[label, "changed"] += report.updated

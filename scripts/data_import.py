@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from liqtiers.datasets._series_name import SeriesName
 from liqtiers.datasets.catalog import refresh_catalog
 from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.importing import import_file
@@ -107,7 +108,7 @@ def _import(lake: Lake, path: Path, source: str, options: ImportOptions, console
 
 
 def _summary(report: WriteReport) -> str:
-    series = ":".join(filter(None, (report.venue, report.symbol, report.timeframe)))
+    series = str(SeriesName(report.venue, report.symbol, report.timeframe))
     parts = [
         f"{report.table} of {series}: {report.inserted:,} new",
         f"{report.updated:,} changed",

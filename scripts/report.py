@@ -18,6 +18,7 @@ from liqtiers.reports.run_record import find_run, read_run
 from liqtiers.reports.tear_sheet import write_tear_sheet
 from liqtiers.reports.tuning_record import find_study, known_studies
 from liqtiers.reports.tuning_report import write_tuning_report
+from liqtiers.scripts._options import check_target
 from liqtiers.scripts._terminal import run_verb
 from liqtiers.scripts._workspace import now, refresh_index, workspace
 
@@ -71,10 +72,7 @@ def _write(name: str, tear_sheet: Path | None) -> None:
         path = _run_of(name)
         typer.echo(write_report(path))
         if tear_sheet is not None:
-            if not tear_sheet.parent.is_dir():
-                raise InputError(
-                    f"--tear-sheet {tear_sheet}: there is no folder {tear_sheet.parent}"
-                )
+            check_target(tear_sheet, option="--tear-sheet")
             write_tear_sheet(read_run(path), tear_sheet)
             typer.echo(tear_sheet)
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...datasets.errors import InputError
-from ..record_files import plain, record_id, whole_folder
+from ..record_files import plain, record_id, record_text, whole_folder
 
 SCHEMA_VERSION: Final = 1
 EVIDENCE: Final = "evidence"
@@ -88,7 +88,7 @@ def write_evidence(
     name = record_id(created_at, about)
     folder = workspace / EVIDENCE / name
     whole = {"schema": SCHEMA_VERSION, "id": name, "created_at": created_at.isoformat(), **about}
-    text = json.dumps(whole, indent=1, allow_nan=False)
+    text = record_text(whole)
     with whole_folder(folder, what="the study") as hidden:
         (hidden / EVIDENCE_FILE).write_text(text, encoding="utf-8")
         for table, rows in tables.items():

@@ -200,9 +200,9 @@ def _parts(claim: Claim) -> dict[str, Effect]:
 
 def _placebos_as_good(claim: Claim, *, deciding: bool) -> list[str]:
     return [
-        f"{_as_good(claim, name)} on a placebo map ({name}: {_figure(claim, claim.placebo[name].value)})"
+        f"{told} on a placebo map ({name}: {_figure(claim, claim.placebo[name].value)})"
         for name in claim.beyond
-        if (name in DECIDING_PLACEBOS) == deciding and _as_good(claim, name)
+        if (name in DECIDING_PLACEBOS) == deciding and (told := _as_good(claim, name))
     ]
 
 

@@ -31,11 +31,12 @@ import pandas as pd
 
 from liqtiers.datasets.catalog import CATALOG_NAME, refresh_catalog
 from liqtiers.datasets.errors import LiqtiersError
+from liqtiers.datasets.importing import import_file
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.query import read
 from liqtiers.datasets.schemas import EVENTS
 from liqtiers.datasets.sources.parsed import ImportOptions
-from liqtiers.datasets.sources.registry import parse_file
+from liqtiers.datasets.sources.registry import AUTO
 
 VENUE, SYMBOL = "binance", "BTCUSDT"
 HOURS = 400
@@ -88,15 +89,7 @@ def import_on(home: Path, start: int, limit: int | None) -> None:
 def import_number(home: Path, lake: Lake, number: int) -> None:
     """Import the files of a number and note it."""
     for path in write_file(home / "files", number):
-        for parsed in parse_file(path, options=ImportOptions(venue=VENUE, symbol=SYMBOL)):
-            lake.write(
-                parsed.table,
-                parsed.rows,
-                venue=parsed.venue,
-                symbol=parsed.symbol,
-                timeframe=parsed.timeframe,
-                source=path.name,
-            )
+        import_file(lake, path, source=AUTO, options=ImportOptions(venue=VENUE, symbol=SYMBOL))
     refresh_catalog(lake)
     with (home / "noted").open("a") as noted:
         noted.write(f"{number}\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -10,21 +9,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pyarrow.parquet as pq
-import pytest
 
 from liqtiers.datasets.lake import Lake
 
-
-@pytest.fixture(scope="module")
-def study(project: Path) -> ModuleType:
-    """The script as a module."""
-    path = project / "tests" / "studies" / "crash_import.py"
-    spec = importlib.util.spec_from_file_location("crash_import", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+STUDY = "crash_import"
 
 
 def test_kills_and_full_disks_lose_nothing(project: Path) -> None:

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
-import pytest
 from scipy.stats import binom
 
-
-@pytest.fixture(scope="module")
-def study(project: Path) -> ModuleType:
-    """The script as a module."""
-    path = project / "tests" / "studies" / "false_claims.py"
-    spec = importlib.util.spec_from_file_location("false_claims", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # a NamedTuple of it is looked up there
-    spec.loader.exec_module(module)
-    return module
+STUDY = "false_claims"
 
 
 def world(study: ModuleType, kind: str, seed: int, days: int) -> dict[str, object]:
