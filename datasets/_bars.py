@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from .errors import InputError
 from .lake import Lake, Series
@@ -14,44 +15,18 @@ from .panel import Int64Array1D
 from .query import files_between, partition_files, queried
 from .validation import grid_origin_us
 
-# Sums go by time: added up as threads happen to finish, they would differ in the last bit.
-_MADE_OF: Final = {
-    "bars": (
-        "arg_min(open, ts) AS open, max(high) AS high, min(low) AS low, "
-        "arg_max(close, ts) AS close, "
-        "sum(volume ORDER BY ts) AS volume, "
-        "CASE WHEN count(quote_volume) = count(*) THEN sum(quote_volume ORDER BY ts) END "
-        "AS quote_volume, "
-        "CASE WHEN count(taker_buy_volume) = count(*) THEN sum(taker_buy_volume ORDER BY ts) END "
-        "AS taker_buy_volume"
-    ),
-    "mark_bars": "max(high) AS high, min(low) AS low",
-}
 _COLUMNS: Final = {
-    "bars": "open, high, low, close, volume, quote_volume, taker_buy_volume",
-    "mark_bars": "high, low",
+    "bars": ("open", "high", "low", "close", "volume", "quote_volume", "taker_buy_volume"),
+    "mark_bars": ("high", "low"),
 }
-_SPAN: Final = (
-    "WHERE ts >= make_timestamptz($start_us::BIGINT) AND ts < make_timestamptz($end_us::BIGINT)"
-)
-
-_RESAMPLE: Final = f"""
-    SELECT (epoch_us(ts) - $origin) // $step * $step + $origin AS bucket,
-           count(*) AS parts,
-           min(epoch_us(ts)) AS first_part,
-           max(epoch_us(ts)) AS last_part,
-           {{columns}}
+_AS_STORED: Final = """
+    SELECT epoch_us(ts) AS bucket, {columns}
     FROM read_parquet($files, hive_partitioning = false)
-    {_SPAN}
-    GROUP BY bucket ORDER BY bucket
-"""
-
-_AS_STORED: Final = f"""
-    SELECT epoch_us(ts) AS bucket, {{columns}}
-    FROM read_parquet($files, hive_partitioning = false)
-    {_SPAN}
+    WHERE ts >= make_timestamptz($start_us::BIGINT) AND ts < make_timestamptz($end_us::BIGINT)
     ORDER BY ts
 """
+_REDUCED_BY: Final = {"high": np.maximum, "low": np.minimum}
+"""The rest are sums, but for the first open and the last close."""
 
 
 class Resampled(NamedTuple):
@@ -120,18 +95,15 @@ def resample(
     stop = _next_open(series.last_us + 1 if end_us is None else end_us, step, origin)
     if start_us is None:
         first -= step
-    wanted = [str(path) for path in files_between(files, first, stop)]
+    wanted = files_between(files, first, stop)
     if not wanted:
         # A span outside of what is stored: any file gives the right columns and no rows.
-        wanted, stop = [str(files[0])], first
+        wanted, stop = [files[0]], first
     bounds: dict[str, object] = {"files": wanted, "start_us": first, "end_us": stop}
-    statement = _AS_STORED.format(columns=_COLUMNS[table])
-    if step != part:
-        statement = _RESAMPLE.format(columns=_MADE_OF[table])
-        bounds |= {"step": step, "origin": origin}
-    frame = queried(lake, statement, bounds).to_pandas()
+    rows = queried(lake, _AS_STORED.format(columns=", ".join(_COLUMNS[table])), bounds)
     if step == part:
-        return Resampled(frame, part_name, 0)
+        return Resampled(rows.to_pandas(), part_name, 0)
+    frame = _reduced(rows, step, origin)
     bucket = frame["bucket"]
     begun_before = (frame["first_part"] == series.first_us) & (frame["first_part"] > bucket)
     still_open = (frame["last_part"] == series.last_us) & (
@@ -140,6 +112,33 @@ def resample(
     frame = frame[~(begun_before | still_open)].reset_index(drop=True)
     partial = int((frame["parts"] < step // part).sum())
     return Resampled(frame, part_name, partial)
+
+
+def _reduced(rows: pa.Table, step: int, origin: int) -> pd.DataFrame:
+    """Make bars out of the rows of finer ones, which are in order of time.
+
+    What is missing in one part is missing in the whole. DuckDB groups as well, but adds up in an order that
+    its threads decide, and sorting each group takes it longer than this.
+    """
+    ts = rows["bucket"].to_numpy()
+    bucket = (ts - origin) // step * step + origin
+    starts = np.flatnonzero(np.diff(bucket, prepend=bucket[:1] - 1))
+    ends = np.append(starts[1:], len(ts)) - 1
+    made: dict[str, np.ndarray] = {
+        "bucket": bucket[starts],
+        "parts": ends - starts + 1,
+        "first_part": ts[starts],
+        "last_part": ts[ends],
+    }
+    for name in rows.column_names[1:]:
+        values = rows[name].to_numpy()
+        if name in ("open", "close"):
+            made[name] = values[starts if name == "open" else ends]
+        elif len(starts):
+            made[name] = _REDUCED_BY.get(name, np.add).reduceat(values, starts)
+        else:
+            made[name] = values
+    return pd.DataFrame(made)
 
 
 def _next_open(at_us: int, step: int, origin: int) -> int:

@@ -2,20 +2,18 @@
 
 ``lake/catalog.duckdb`` holds one view a table and a table of units. It is written beside the old
 one and renamed, so that a reader who has it open is neither blocked nor disturbed. The views hold
-the lake's absolute path: refresh the catalog after moving the folder.
+the lake's absolute path: refresh the catalog after moving the folder. Those of a lake in a bucket hold its
+address, which DuckDB reads with its httpfs extension.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from contextlib import suppress
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from filelock import FileLock
 
+from ._store import Store
 from .errors import InputError, LakeError
 from .ladder import LADDER, LADDER_FILE, LADDER_SCHEMA
 from .lake import Lake
@@ -24,8 +22,8 @@ from .schemas import TABLES, Table
 CATALOG_NAME = "catalog.duckdb"
 
 
-def refresh_catalog(lake: Lake) -> Path:
-    """Write the catalog anew and return its path.
+def refresh_catalog(lake: Lake) -> str:
+    """Write the catalog anew and return where it is.
 
     Raises
     ------
@@ -34,52 +32,51 @@ def refresh_catalog(lake: Lake) -> Path:
     LakeError
         If it cannot be written.
     """
-    if re.search(r"(venue|symbol|timeframe)=", str(lake.root.resolve())):
+    if re.search(r"(venue|symbol|timeframe)=", lake.store.place()):
         raise InputError(
-            f"the lake's folder {lake.root.resolve()} looks like a partition to other tools: move "
+            f"the lake's folder {lake.store.place()} looks like a partition to other tools: move "
             "it to a path without venue=, symbol= and timeframe="
         )
-    path = lake.root / CATALOG_NAME
-    temporary = lake.root / f".{CATALOG_NAME}.{os.getpid()}"
+    shown = lake.store.shown(CATALOG_NAME)
     try:
-        lake.root.mkdir(parents=True, exist_ok=True)
-        with FileLock(lake.root / ".lock"):
-            for leftover in lake.root.glob(f".{CATALOG_NAME}.*"):
-                leftover.unlink(missing_ok=True)
-            with duckdb.connect(str(temporary)) as connection:
-                connection.execute(_units_sql())
-                for table in TABLES.values():
-                    connection.execute(_view_sql(lake.root, table))
-                connection.execute(_ladder_sql(lake.root))
-            temporary.replace(path)
+        with (
+            lake.store.writing(),
+            lake.store.reading([]) as (connection, _, _),
+            lake.store.making(CATALOG_NAME) as made,
+        ):
+            literal = str(made).replace("'", "''")
+            connection.execute(f"ATTACH '{literal}' AS catalog")
+            connection.execute("USE catalog")
+            connection.execute(_units_sql())
+            for table in TABLES.values():
+                connection.execute(_view_sql(lake.store, table))
+            connection.execute(_ladder_sql(lake.store))
+            connection.execute("USE memory")
+            connection.execute("DETACH catalog")
     except (OSError, duckdb.Error) as error:
-        raise LakeError(f"cannot write the catalog {path}: {error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
-    return path
+        raise LakeError(f"cannot write the catalog {shown}: {error}") from error
+    return shown
 
 
-def _view_sql(root: Path, table: Table) -> str:
+def _view_sql(store: Store, table: Table) -> str:
     partitions = ["venue", "symbol", *(["timeframe"] if table.partitioned_by_timeframe else [])]
-    return _view_of_files(root, table.name, table.schema, partitions, "month=*.parquet")
+    return _view_of_files(store, table.name, table.schema, partitions, "month=*.parquet")
 
 
-def _ladder_sql(root: Path) -> str:
+def _ladder_sql(store: Store) -> str:
     partitions = ["venue", "symbol", "timeframe", "map"]
-    return _view_of_files(root, LADDER, LADDER_SCHEMA, partitions, LADDER_FILE)
+    return _view_of_files(store, LADDER, LADDER_SCHEMA, partitions, LADDER_FILE)
 
 
 def _view_of_files(
-    root: Path, name: str, schema: pa.Schema, partitions: list[str], files: str
+    store: Store, name: str, schema: pa.Schema, partitions: list[str], files: str
 ) -> str:
-    folder = root.resolve() / name
-    if not any(folder.glob(f"**/{files}")):
+    if not store.files(f"{name}/**/{files}"):
         empty = [f"NULL::VARCHAR AS {partition}" for partition in partitions]
         empty += [f"NULL::{_sql_type(field.type)} AS {field.name}" for field in schema]
         return f"CREATE VIEW {name} AS SELECT {', '.join(empty)} WHERE false"
     # A view's definition takes no parameters, so the path is quoted by hand.
-    literal = re.sub(r"([*?\[])", r"[\1]", str(folder)).replace("'", "''")
+    literal = store.place(name).replace("'", "''")
     types = ", ".join(f"'{partition}': VARCHAR" for partition in partitions)
     columns = ", ".join([*partitions, *schema.names])
     return (

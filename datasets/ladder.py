@@ -15,14 +15,14 @@ The ladder at a moment, in DuckDB over ``catalog.duckdb``::
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
-from ._atomic import write_atomically
 from ._compiled import compiled
+from ._store import Changed
 from .errors import LakeError
 from .lake import Lake
 from .map_features import MapFeatures, TierLadder
@@ -150,8 +150,8 @@ def keep_ladder(
     *,
     name: str,
     tolerance: float = DEFAULT_TOLERANCE,
-) -> Path:
-    """Write a map's ladder into the lake, unless it is there, and return the file.
+) -> None:
+    """Write a map's ladder into the lake, unless it is there.
 
     Parameters
     ----------
@@ -169,11 +169,13 @@ def keep_ladder(
         If it cannot be written.
     """
     check_name("map", name)
-    folder = lake.root / LADDER / f"venue={panel.venue}" / f"symbol={panel.symbol}"
-    file = folder / f"timeframe={panel.timeframe}" / f"map={name}" / LADDER_FILE
+    series = f"venue={panel.venue}/symbol={panel.symbol}/timeframe={panel.timeframe}"
+    file = f"{LADDER}/{series}/map={name}/{LADDER_FILE}"
     try:
-        if not file.is_file():
-            write_atomically(file, ladder_table(panel, features, tolerance=tolerance))
+        if lake.store.versions([file]) == [None]:
+            with suppress(Changed):  # another process wrote the same
+                lake.store.put(
+                    file, ladder_table(panel, features, tolerance=tolerance), instead_of=None
+                )
     except OSError as error:
-        raise LakeError(f"cannot write the ladder {file}: {error}") from error
-    return file
+        raise LakeError(f"cannot write the ladder {lake.store.shown(file)}: {error}") from error

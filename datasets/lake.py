@@ -1,31 +1,48 @@
 """The lake: canonical tables as hive-partitioned parquet, written so that nothing is lost.
 
-``lake/<table>/venue=V/symbol=S/[timeframe=T/]year=YYYY/month=MM.parquet``, sorted by key. A write
+``<table>/venue=V/symbol=S/[timeframe=T/]year=YYYY/month=MM.parquet``, sorted by key. A write
 merges with what is there by key (the newer row wins) and replaces each month at once, so that a
 reader sees the old month or the new one and never half of one. Writing the same rows twice changes
-nothing. Reading lives in ``query``, the catalog for other tools in ``catalog``.
+nothing. The files are in a folder or in an S3 bucket (``_store``). Reading lives in ``query``, the catalog
+for other tools in ``catalog``, what sets a damaged lake right in ``repair``.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from filelock import FileLock
 
-from ._atomic import remove_leftovers, write_atomically
+from ._bucket_store import BucketStore
+from ._duckdb import connect
+from ._folder_store import FolderStore
+from ._store import (
+    BUCKET_SCHEME,
+    STAMP,
+    Changed,
+    Footer,
+    Store,
+    Version,
+    check_address,
+    schema_version,
+)
 from .errors import InputError, LakeError
 from .naming import check_name, timeframe_us
-from .schemas import EVENTS, TABLES, Table
-from .validation import LINE, REASON, Sorted, connect, sort_rows
+from .schemas import EVENTS, SCHEMA_VERSION, TABLES, Table
+from .validation import LINE, REASON, sort_rows
 
 QUARANTINE: Final = "_quarantine"
+MONTHS: Final = "year=*/month=*.parquet"
+_MOST_TRIES: Final = 50
+"""Times that a month is merged again, since another writer was quicker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +55,8 @@ class WriteReport:
     timeframe : str or None
     rows : int
         Rows given.
+    months : dict of str to int
+        Rows that each monthly file has now that was written to or looked at.
     inserted, updated, unchanged : int
         Rows that were new, replaced another of their key, or were there already.
     repeated : int
@@ -59,6 +78,7 @@ class WriteReport:
     repeated: int
     quarantined: int
     reasons: dict[str, int] = field(default_factory=dict)
+    months: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +95,53 @@ class Series:
 
 
 class Lake:
-    """A folder of canonical tables.
+    """Canonical tables in a folder or a bucket.
 
     Parameters
     ----------
-    root : Path
-        The lake's folder; it is made by the first write.
+    address : Path or str
+        The lake's folder, which is made by the first write, or ``s3://bucket/prefix``.
+    scratch : Path, optional
+        Folder of this machine for what is derived from the lake and can be made again; by default
+        the lake's own folder, or a temporary one for a lake in a bucket.
+
+    Attributes
+    ----------
+    address : str
+    scratch : Path
+    store : Store
+        Its files, for what reads or writes them beside this class.
+
+    Raises
+    ------
+    InputError
+        If the address is neither, or s3fs is not installed for one that is a bucket's.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, address: Path | str, *, scratch: Path | None = None) -> None:
+        self.address = str(address)
+        check_address(self.address)
+        self.store: Store
+        if self.address.startswith(BUCKET_SCHEME):
+            self.store = BucketStore(self.address)
+            name = hashlib.sha256(self.address.encode()).hexdigest()[:16]
+            self.scratch = scratch or Path(tempfile.gettempdir()) / f"liqtiers-{name}"
+        else:
+            self.store = FolderStore(self.address, Path(address))
+            self.scratch = scratch or Path(address)
+
+    @property
+    def root(self) -> Path:
+        """Return the lake's folder.
+
+        Raises
+        ------
+        LakeError
+            If it is in a bucket.
+        """
+        if isinstance(self.store, FolderStore):
+            return self.store.root
+        raise LakeError(f"the lake at {self.address} is in a bucket and has no folder")
 
     def write(
         self,
@@ -116,23 +173,24 @@ class Lake:
         InputError
             If a name is not valid, a column is unknown or missing, or the timeframe is missing.
         LakeError
-            If the lake cannot be written.
+            If the lake cannot be written, or holds files of another version of the schema.
         """
         schema = _table_of(table)
         folder = self.folder(table, venue=venue, symbol=symbol, timeframe=timeframe)
         parts = sort_rows(schema, rows, timeframe=timeframe)
         counts = {"inserted": 0, "updated": 0, "unchanged": 0}
+        months: dict[str, int] = {}
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.root / ".lock"):
-                remove_leftovers(folder)
-                remove_leftovers(self.root / QUARANTINE / folder.relative_to(self.root))
-                for path, month in _months(folder, parts.good):
-                    for name, count in _merge_month(schema, path, month).items():
-                        counts[name] += count
-                self._set_aside(parts, folder.relative_to(self.root), source)
+            with self.store.writing(folder, f"{QUARANTINE}/{folder}"):
+                for name, month in months_of(folder, parts.good):
+                    merged = self.merge(schema, name, month)
+                    months[name] = merged.stored
+                    counts["inserted"] += merged.inserted
+                    counts["unchanged"] += merged.unchanged
+                    counts["updated"] += month.num_rows - merged.inserted - merged.unchanged
+                self.set_aside(parts.bad, folder, source)
         except OSError as error:
-            raise LakeError(f"cannot write the lake at {self.root}: {error}") from error
+            raise LakeError(f"cannot write the lake at {self.address}: {error}") from error
         return WriteReport(
             table=table,
             venue=venue,
@@ -142,21 +200,21 @@ class Lake:
             repeated=parts.repeated,
             quarantined=parts.bad.num_rows,
             reasons=_count_reasons(parts.bad),
+            months=months,
             **counts,
         )
 
-    def folder(self, table: str, *, venue: str, symbol: str, timeframe: str | None) -> Path:
-        """Return where a series is kept, whether it exists or not."""
+    def folder(self, table: str, *, venue: str, symbol: str, timeframe: str | None) -> str:
+        """Return where in the lake a series is kept, whether it exists or not."""
         schema = _table_of(table)
-        path = self.root / table / f"venue={check_name('venue', venue)}"
-        path /= f"symbol={check_name('symbol', symbol)}"
-        if schema.partitioned_by_timeframe:
-            if timeframe is None:
-                raise InputError(f"table {table} is kept by timeframe: give one, for example 1h")
-            if not (table == "liquidations" and timeframe == EVENTS):
-                timeframe_us(timeframe)
-            path /= f"timeframe={timeframe}"
-        return path
+        name = f"{table}/venue={check_name('venue', venue)}/symbol={check_name('symbol', symbol)}"
+        if not schema.partitioned_by_timeframe:
+            return name
+        if timeframe is None:
+            raise InputError(f"table {table} is kept by timeframe: give one, for example 1h")
+        if not (table == "liquidations" and timeframe == EVENTS):
+            timeframe_us(timeframe)
+        return f"{name}/timeframe={timeframe}"
 
     def series(
         self, table: str | None = None, *, venue: str | None = None, symbol: str | None = None
@@ -173,12 +231,12 @@ class Lake:
         Raises
         ------
         LakeError
-            If a stored file is not readable parquet.
+            If a stored file is not readable parquet, or of another version of the schema.
         """
         names = [table] if table is not None else list(TABLES)
         tables = [_table_of(name) for name in names]
-        pattern = f"venue={check_name('venue', venue)}" if venue is not None else "*"
-        pattern += f"/symbol={check_name('symbol', symbol)}" if symbol is not None else "/*"
+        pattern = f"venue={check_name('venue', venue) if venue is not None else '*'}"
+        pattern += f"/symbol={check_name('symbol', symbol) if symbol is not None else '*'}"
         return [found for each in tables for found in self._series_of(each, pattern)]
 
     def quarantine(self) -> pa.Table:
@@ -191,10 +249,8 @@ class Lake:
         """
         wanted = ("table", "venue", "symbol", "timeframe", "source", REASON)
         found: list[dict[str, object]] = []
-        for path in sorted((self.root / QUARANTINE).glob("**/*.parquet")):
-            keys = dict(part.split("=", 1) for part in path.parts if "=" in part)
-            rows = pq.read_table(path, partitioning=None)
-            head = {"table": path.relative_to(self.root / QUARANTINE).parts[0], **keys}
+        for name, rows in self._set_aside_rows():
+            head = {"table": name.split("/")[1], **_keys(name)}
             for entry in (
                 rows.group_by(["source", REASON]).aggregate([([], "count_all")]).to_pylist()
             ):
@@ -214,40 +270,130 @@ class Lake:
         schema = _table_of(table).schema.remove_metadata()
         for name, dtype in (("line", pa.int64()), (REASON, pa.string()), ("source", pa.string())):
             schema = schema.append(pa.field(name, dtype))
-        files = sorted((self.root / QUARANTINE / table).glob("**/*.parquet"))
-        parts = [pq.read_table(path, partitioning=None).select(schema.names) for path in files]
+        parts = [rows.select(schema.names) for _, rows in self._set_aside_rows(table)]
         nullable = pa.schema([f.with_nullable(nullable=True) for f in schema])
         return pa.concat_tables([nullable.empty_table(), *(p.cast(nullable) for p in parts)])
 
+    def set_aside(self, bad: pa.Table, series: str, source: str) -> None:
+        """Add rows to the quarantine; inside `store.writing`.
+
+        Parameters
+        ----------
+        bad : pyarrow.Table
+            See `validation.Sorted`.
+        series : str
+            See `folder`.
+        source : str
+        """
+        if bad.num_rows == 0:
+            return
+        bad = bad.rename_columns([*bad.column_names[:-2], "line", REASON])
+        bad = bad.append_column("source", pa.array([source] * bad.num_rows, pa.string()))
+        bad = bad.replace_schema_metadata(None)
+        # Named by content: the same import again finds its own quarantine and adds nothing.
+        digest = hashlib.sha256(source.encode() + _content(bad)).hexdigest()[:24]
+        name = f"{QUARANTINE}/{series}/{digest}.parquet"
+        if self.store.versions([name]) == [None]:
+            with suppress(Changed):  # another writer had the same rows
+                self.store.put(name, bad, instead_of=None)
+
+    def footers(self, files: Mapping[str, Version]) -> dict[str, Footer]:
+        """Return what monthly files say of themselves.
+
+        Raises
+        ------
+        LakeError
+            If one is not readable parquet, or of another version of the schema.
+        """
+        footers = self.store.footers(files)
+        for name, footer in footers.items():
+            check_schema(footer.schema, self.store.shown(name))
+        return footers
+
+    def _set_aside_rows(self, table: str = "*") -> Iterator[tuple[str, pa.Table]]:
+        for name in self.store.files(f"{QUARANTINE}/{table}/**/*.parquet"):
+            try:
+                yield name, self.store.read(name)[0]
+            except pa.ArrowException as error:
+                raise self.store.unreadable(name, error) from error
+
     def _series_of(self, table: Table, pattern: str) -> Iterator[Series]:
         depth = f"{pattern}/timeframe=*" if table.partitioned_by_timeframe else pattern
-        for folder in sorted((self.root / table.name).glob(depth)):
-            files = sorted(folder.glob("year=*/month=*.parquet"))
-            if not files:
-                continue
-            keys = dict(part.split("=", 1) for part in folder.relative_to(self.root).parts[1:])
-            spans = [_span(path) for path in files]
+        files = self.store.files(f"{table.name}/{depth}/{MONTHS}")
+        footers = self.footers(files)
+        for folder, names in groupby(files, key=lambda name: name.rsplit("/", 2)[0]):
+            spans = [footers[name] for name in names]
+            keys = _keys(folder)
             yield Series(
                 table=table.name,
                 venue=keys["venue"],
                 symbol=keys["symbol"],
                 timeframe=keys.get("timeframe"),
-                rows=sum(rows for rows, _, _ in spans),
-                first_us=min(first for _, first, _ in spans),
-                last_us=max(last for _, _, last in spans),
+                rows=sum(span.rows for span in spans),
+                first_us=min(span.first_us for span in spans),
+                last_us=max(span.last_us for span in spans),
             )
 
-    def _set_aside(self, parts: Sorted, series: Path, source: str) -> None:
-        if parts.bad.num_rows == 0:
-            return
-        bad = parts.bad.rename_columns([*parts.bad.column_names[:-2], "line", REASON])
-        bad = bad.append_column("source", pa.array([source] * bad.num_rows, pa.string()))
-        bad = bad.replace_schema_metadata(None)
-        # Named by content: the same import again finds its own quarantine and adds nothing.
-        digest = hashlib.sha256(source.encode() + _content(bad)).hexdigest()[:24]
-        path = self.root / QUARANTINE / series / f"{digest}.parquet"
-        if not path.exists():
-            write_atomically(path, bad)
+    def merge(self, table: Table, name: str, rows: pa.Table) -> Merged:
+        """Merge rows into a month, again where another writer replaced it meanwhile; inside `store.writing`.
+
+        Parameters
+        ----------
+        table : Table
+        name : str
+            The monthly file.
+        rows : pyarrow.Table
+            Rows of this month that passed their checks, unique by key and sorted by it.
+        """
+        for _ in range(_MOST_TRIES):
+            with suppress(Changed):
+                return self._merge_once(table, name, rows)
+        raise LakeError(
+            f"{self.store.shown(name)} is being written to without a pause: try again later"
+        )
+
+    def _merge_once(self, table: Table, name: str, rows: pa.Table) -> Merged:
+        try:
+            stored, version = self.store.read(name)
+        except FileNotFoundError:
+            self.store.put(name, stamped(rows), instead_of=None)
+            return Merged(rows, rows.num_rows, 0, rows.num_rows)
+        except pa.ArrowException as error:
+            raise self.store.unreadable(name, error) from error
+        check_schema(schema_version(stored.schema.metadata), self.store.shown(name))
+        merged = _merged(table, stored, rows)
+        if merged.rows is not None:
+            self.store.put(name, stamped(merged.rows), instead_of=version)
+        return merged
+
+
+def stamped(rows: pa.Table) -> pa.Table:
+    """Return rows with the version of the schema in their metadata, as files have it."""
+    return rows.replace_schema_metadata({STAMP: str(SCHEMA_VERSION).encode()})
+
+
+def check_schema(version: int, shown: str) -> None:
+    """Refuse a file of another version of the schema.
+
+    Raises
+    ------
+    LakeError
+        If it is older or newer than ours.
+    """
+    if version > SCHEMA_VERSION:
+        raise LakeError(
+            f"{shown} was written by a newer liqtiers (schema {version}, this one knows "
+            f"{SCHEMA_VERSION}): install the newer one"
+        )
+    if version < SCHEMA_VERSION:
+        raise LakeError(
+            f"{shown} is of schema {version}, which is older than {SCHEMA_VERSION}: "
+            "`liqtiers data repair` brings it up to date"
+        )
+
+
+def _keys(name: str) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in name.split("/") if "=" in part)
 
 
 def _content(rows: pa.Table) -> bytes:
@@ -264,26 +410,34 @@ def _table_of(name: str) -> Table:
     return TABLES[name]
 
 
-def _months(folder: Path, rows: pa.Table) -> Iterator[tuple[Path, pa.Table]]:
+def months_of(folder: str, rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the monthly files of a series that rows belong to, and which."""
     month = pc.strftime(rows["ts"], format="%Y-%m")
     for name in sorted(pc.unique(month).to_pylist()):
         year, number = name.split("-")
-        yield (
-            folder / f"year={year}" / f"month={number}.parquet",
-            rows.filter(pc.equal(month, name)),
-        )
+        yield f"{folder}/year={year}/month={number}.parquet", rows.filter(pc.equal(month, name))
 
 
-def _merge_month(table: Table, path: Path, rows: pa.Table) -> dict[str, int]:
-    if not path.exists():
-        write_atomically(path, rows)
-        return {"inserted": rows.num_rows}
-    try:
-        stored = pq.read_table(path, partitioning=None)
-    except pa.ArrowException as error:
-        raise LakeError(
-            f"{path} is not readable parquet: {error}; remove it and import again"
-        ) from error
+class Merged(NamedTuple):
+    """A month after a merge.
+
+    Attributes
+    ----------
+    rows : pyarrow.Table or None
+        What it holds; None where nothing changed.
+    inserted, unchanged : int
+        Given rows that were new, and that were there already.
+    stored : int
+        Rows that it has now.
+    """
+
+    rows: pa.Table | None
+    inserted: int
+    unchanged: int
+    stored: int
+
+
+def _merged(table: Table, stored: pa.Table, rows: pa.Table) -> Merged:
     same_key = " AND ".join(f"n.{name} IS NOT DISTINCT FROM s.{name}" for name in table.key)
     values_n = ", ".join(f"n.{name}" for name in table.schema.names)
     values_s = values_n.replace("n.", "s.")
@@ -295,40 +449,16 @@ def _merge_month(table: Table, path: Path, rows: pa.Table) -> dict[str, int]:
             f"count(*) FILTER (row({values_n}) IS NOT DISTINCT FROM row({values_s})) "
             f"FROM incoming n LEFT JOIN stored s ON {same_key}"
         ).fetchall()
-        if unchanged < rows.num_rows:
-            merged = connection.sql(
-                f"SELECT * FROM incoming UNION ALL "
-                f"SELECT s.* FROM stored s ANTI JOIN incoming n ON {same_key} "
-                f"ORDER BY {', '.join(table.key)}"
-            ).to_arrow_table()
-            write_atomically(path, merged.cast(table.schema))
-    return {
-        "inserted": inserted,
-        "unchanged": unchanged,
-        "updated": rows.num_rows - inserted - unchanged,
-    }
+        if unchanged == rows.num_rows:
+            return Merged(None, inserted, unchanged, stored.num_rows)
+        merged = connection.sql(
+            f"SELECT * FROM incoming UNION ALL "
+            f"SELECT s.* FROM stored s ANTI JOIN incoming n ON {same_key} "
+            f"ORDER BY {', '.join(table.key)}"
+        ).to_arrow_table()
+    return Merged(merged.cast(table.schema), inserted, unchanged, merged.num_rows)
 
 
 def _count_reasons(bad: pa.Table) -> dict[str, int]:
     counts = bad.group_by(REASON).aggregate([(LINE, "count")]).sort_by(REASON).to_pylist()
     return {row[REASON]: row[f"{LINE}_count"] for row in counts}
-
-
-def _span(path: Path) -> tuple[int, int, int]:
-    """Return rows, first and last `ts` of a file from its footer."""
-    try:
-        metadata = pq.read_metadata(path)
-    except (pa.ArrowException, OSError) as error:
-        raise LakeError(f"{path} is not readable parquet: {error}") from error
-    column = metadata.schema.names.index("ts")
-    statistics = [
-        metadata.row_group(group).column(column).statistics
-        for group in range(metadata.num_row_groups)
-    ]
-    first = min(s.min for s in statistics)
-    last = max(s.max for s in statistics)
-    return metadata.num_rows, _microseconds(first), _microseconds(last)
-
-
-def _microseconds(moment: object) -> int:
-    return int(pa.scalar(moment, pa.timestamp("us", tz="UTC")).value)

@@ -94,7 +94,7 @@ def cached_map(
     Look-ahead: none is added; a map of a longer panel is another map.
     """
     arguments = _arguments(build, panel, instrument, parameters, options)
-    folder = lake.root / MAP_CACHE / _fingerprint(build, arguments)
+    folder = lake.scratch / MAP_CACHE / _fingerprint(build, arguments)
     found = _load(folder)
     if found is not None:
         return found
@@ -140,8 +140,8 @@ def prune_map_cache(lake: Lake, *, keep_bytes: int = DEFAULT_KEEP_BYTES) -> Prun
     """
     if keep_bytes < 0:
         raise InputError(f"keep_bytes is {keep_bytes}, it must be 0 or more")
-    _remove_leftovers(lake.root / MAP_CACHE)
-    entries = sorted(map(_usage, _entries(lake.root / MAP_CACHE)), reverse=True)
+    _remove_leftovers(lake.scratch / MAP_CACHE)
+    entries = sorted(map(_usage, _entries(lake.scratch / MAP_CACHE)), reverse=True)
     kept_bytes = removed_bytes = removed = 0
     for _, size, folder in entries:
         if kept_bytes + size <= keep_bytes or not _discard(folder):

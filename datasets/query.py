@@ -8,9 +8,7 @@ files happen to be read.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
 
 import duckdb
@@ -19,13 +17,9 @@ import pyarrow as pa
 
 from ._series_name import SeriesName
 from .errors import InputError, LakeError
-from .lake import Lake
+from .lake import MONTHS, Lake
 from .schemas import TABLES
-from .validation import connect
 
-_DESCRIPTORS: Final = Path("/proc/self/fd")
-_MOST_HELD: Final = 500
-"""Files held open at once; systems allow a thousand or more."""
 _MOST_TRIES: Final = 40
 _TRY_AGAIN_SECONDS: Final = 0.005
 
@@ -67,7 +61,7 @@ def read(
     unknown = [name for name in names if name not in schema.names]
     if unknown:
         raise InputError(f"table {table} has no column {', '.join(unknown)}")
-    wanted = [str(path) for path in files_between(files, start_us, end_us)]
+    wanted = files_between(files, start_us, end_us)
     if not wanted:
         return schema.empty_table().select(names)
     # Only names from the schema are put into the text; what the user gave is bound.
@@ -88,8 +82,8 @@ def read(
 
 def partition_files(
     lake: Lake, table: str, *, venue: str, symbol: str, timeframe: str | None
-) -> list[Path]:
-    """Return the monthly files of a series in order of time.
+) -> list[str]:
+    """Return the names of the monthly files of a series in order of time.
 
     Raises
     ------
@@ -97,18 +91,18 @@ def partition_files(
         If the series is not in the lake; the message says what is.
     """
     folder = lake.folder(table, venue=venue, symbol=symbol, timeframe=timeframe)
-    files = sorted(folder.glob("year=*/month=*.parquet"))
+    files = list(lake.store.files(f"{folder}/{MONTHS}"))
     if not files:
         stored = [str(SeriesName(s.venue, s.symbol, s.timeframe)) for s in lake.series(table)]
         wanted = str(SeriesName(venue, symbol, timeframe))
         known = f"it has {', '.join(stored)}" if stored else "it has none: import some"
-        raise InputError(f"the lake at {lake.root} has no {table} of {wanted}; {known}")
+        raise InputError(f"the lake at {lake.address} has no {table} of {wanted}; {known}")
     return files
 
 
-def files_between(files: Sequence[Path], start_us: int | None, end_us: int | None) -> list[Path]:
+def files_between(files: Iterable[str], start_us: int | None, end_us: int | None) -> list[str]:
     """Return the monthly files that can hold rows of ``[start_us, end_us)``, by their names."""
-    return [path for path in files if _overlaps(path, start_us, end_us)]
+    return [name for name in files if _overlaps(name, start_us, end_us)]
 
 
 def queried(lake: Lake, statement: str, params: Mapping[str, object]) -> pa.Table:
@@ -119,79 +113,58 @@ def queried(lake: Lake, statement: str, params: Mapping[str, object]) -> pa.Tabl
     lake : Lake
     statement : str
     params : mapping of str to object
-        With ``files``, the paths that it reads.
+        With ``files``, the names of those that it reads, all of one series.
 
     Raises
     ------
     LakeError
-        If the query fails, for example on a damaged file, or the files do not stop changing.
+        If the query fails, for example on a damaged file, a file is of another version of the schema, or
+        the files do not stop changing.
 
     Notes
     -----
     DuckDB opens a file more than once: where a writer puts another in its place meanwhile, it fails, or reads
-    the one by the other's index. So files are held open and read by their descriptors, which stay with what
-    was opened. Where a system has none of these, a result counts only if no file was replaced from before
-    the query until after it. Readers wait for no lock, and writers for no reader.
+    the one by the other's index. Where the store cannot keep the files as they are, a result therefore counts
+    only if none was replaced from before the query until after it. Readers wait for no lock, and writers for
+    no reader.
     """
-    files = [Path(file) for file in cast("Sequence[str]", params["files"])]
+    files = cast("Sequence[str]", params["files"])
     for attempt in range(_MOST_TRIES):
-        before = _versions(files)
+        before = lake.store.versions(files)
+        there = zip(files, before, strict=True)
+        lake.footers({name: version for name, version in there if version is not None})
         failure: duckdb.Error | OSError | None = None
-        names: dict[str, Path] = {}
-        found = pa.table({})
+        names: dict[str, str] = {}
+        found, fixed = pa.table({}), False
         try:
-            with _held(files) as held, connect() as connection:
-                names = dict(zip(held, files, strict=True))
-                given = {**params, "files": held}
-                found = connection.sql(statement, params=given).to_arrow_table()
+            with lake.store.reading(files) as (connection, places, fixed):
+                names = dict(zip(places, files, strict=True))
+                found = connection.sql(
+                    statement, params={**params, "files": places}
+                ).to_arrow_table()
         except (duckdb.Error, OSError) as error:
             failure = error
-        if failure is None and (_by_descriptor(files) or _versions(files) == before):
+        if failure is None and (fixed or lake.store.versions(files) == before):
             return found
-        if failure is not None and _versions(files) == before:
+        if failure is not None and lake.store.versions(files) == before:
             cause = str(failure).splitlines()[0]
-            for name, file in names.items():
-                cause = cause.replace(f"{name}'", f"{file}'")
-            raise LakeError(f"cannot read the lake at {lake.root}: {cause}") from failure
+            for place, name in names.items():
+                cause = cause.replace(f"{place}'", f"{lake.store.shown(name)}'")
+            raise LakeError(f"cannot read the lake at {lake.address}: {cause}") from failure
         time.sleep(_TRY_AGAIN_SECONDS * attempt)
     raise LakeError(
-        f"the lake at {lake.root} is being written to without a pause: read it when the import is over"
+        f"the lake at {lake.address} is being written to without a pause: read it when the import is over"
     )
 
 
-def _by_descriptor(files: Sequence[Path]) -> bool:
-    return len(files) <= _MOST_HELD and _DESCRIPTORS.is_dir()
+def month_of(name: str) -> str:
+    """Return the month that a file is of, as ``2024-01``, by its name."""
+    *_, year, number = name.removesuffix(".parquet").split("/")
+    return f"{year.removeprefix('year=')}-{number.removeprefix('month=')}"
 
 
-@contextmanager
-def _held(files: Sequence[Path]) -> Iterator[list[str]]:
-    """Give paths that stay with the files as they are now, where the system has such."""
-    if not _by_descriptor(files):
-        yield [str(file) for file in files]
-        return
-    with ExitStack() as opened:
-        yield [
-            str(_DESCRIPTORS / str(opened.enter_context(file.open("rb")).fileno()))
-            for file in files
-        ]
-
-
-def _versions(files: Sequence[Path]) -> list[tuple[int, int, int] | None]:
-    """Return what tells a file from another of the same name; None for one that is not there."""
-    found: list[tuple[int, int, int] | None] = []
-    for file in files:
-        try:
-            state = file.stat()
-        except OSError:
-            found.append(None)
-        else:
-            found.append((state.st_ino, state.st_mtime_ns, state.st_size))
-    return found
-
-
-def _overlaps(path: Path, start_us: int | None, end_us: int | None) -> bool:
-    year = path.parent.name.removeprefix("year=")
-    month = np.datetime64(f"{year}-{path.stem.removeprefix('month=')}", "M")
+def _overlaps(name: str, start_us: int | None, end_us: int | None) -> bool:
+    month = np.datetime64(month_of(name), "M")
     first = int(month.astype("datetime64[us]").astype(np.int64))
     next_first = int((month + np.timedelta64(1, "M")).astype("datetime64[us]").astype(np.int64))
     return (start_us is None or start_us < next_first) and (end_us is None or first < end_us)

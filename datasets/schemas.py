@@ -19,6 +19,11 @@ import pyarrow as pa
 
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
+SCHEMA_VERSION: Final = 1
+"""Version of all tables together, stated in each file. It grows when a stored column changes its name,
+type, unit or meaning, or a table a column; ``repair.MIGRATIONS`` then says how older files become newer
+ones. A new table is no new version."""
+
 EVENTS: Final = "events"
 """The timeframe of a liquidation row that is one forced order, not the sum over a bar."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ._duckdb import connect
 from .errors import InputError
 from .naming import DAY_US, timeframe_us
 from .schemas import EVENTS, Table
@@ -44,13 +44,6 @@ class Sorted(NamedTuple):
     repeated: int
 
 
-def connect() -> duckdb.DuckDBPyConnection:
-    """Return an in-memory DuckDB connection whose times are UTC."""
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
-
-
 def grid_origin_us(step_us: int) -> int:
     """Return a moment at which a bar of this length opens, UTC microseconds since 1970.
 
@@ -79,9 +72,9 @@ def sort_rows(table: Table, rows: pa.Table, *, timeframe: str | None = None) -> 
         If a required column is missing, an unknown one is present, or one has a type that cannot be
         made the table's.
     """
-    complete = _complete(table, rows)
+    whole = complete(table, rows)
     with connect() as connection:
-        connection.register("incoming", complete)
+        connection.register("incoming", whole)
         judged = connection.sql(_judging_sql(table, timeframe)).to_arrow_table()
     reason = judged[REASON].combine_chunks()
     repeated = pc.equal(reason, "")
@@ -96,7 +89,14 @@ def sort_rows(table: Table, rows: pa.Table, *, timeframe: str | None = None) -> 
     )
 
 
-def _complete(table: Table, rows: pa.Table) -> pa.Table:
+def complete(table: Table, rows: pa.Table) -> pa.Table:
+    """Return rows with all of a table's columns in its types, NaN as null, and `_line` and `_problem`.
+
+    Raises
+    ------
+    InputError
+        As `sort_rows`.
+    """
     unknown = sorted(set(rows.column_names) - set(table.schema.names) - {LINE, PROBLEM})
     if unknown:
         raise InputError(f"table {table.name} has no column {', '.join(unknown)}")

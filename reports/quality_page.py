@@ -61,7 +61,7 @@ def _counted(count: int, one: str, many: str) -> str:
 
 
 def write_quality_page(
-    checked: Sequence[CheckedSeries], path: Path, *, lake: Path, command: str, created_at: datetime
+    checked: Sequence[CheckedSeries], path: Path, *, lake: str, command: str, created_at: datetime
 ) -> None:
     """Write the page, and its figures as JSON beside it; the folder must exist.
 
@@ -76,14 +76,14 @@ def write_quality_page(
 
 
 def quality_about(
-    checked: Sequence[CheckedSeries], *, lake: Path, command: str, created_at: datetime
+    checked: Sequence[CheckedSeries], *, lake: str, command: str, created_at: datetime
 ) -> dict[str, Any]:
     """Return the page's figures as they stand beside it in JSON."""
     about = {
         "schema": SCHEMA_VERSION,
         "created_at": created_at.isoformat(),
         "command": command,
-        "lake": str(lake),
+        "lake": lake,
         "sentence": sentence_of(checked),
         "series": [
             {

@@ -1,4 +1,7 @@
-"""Where runs keep what they produce: ``$LIQTIERS_HOME``, else ``./liqtiers-data``."""
+"""Where runs keep what they produce: ``$LIQTIERS_HOME``, else ``./liqtiers-data``.
+
+The lake is in there, too, or where ``$LIQTIERS_LAKE`` says: another folder, or a bucket.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,18 @@ def workspace() -> Path:
 
 
 def open_lake() -> Lake:
-    """Return the workspace's lake."""
-    return Lake(workspace() / "lake")
+    """Return the lake.
+
+    Raises
+    ------
+    InputError
+        If LIQTIERS_LAKE is no folder and no bucket's address.
+    """
+    inside = workspace() / "lake"
+    if address := os.environ.get("LIQTIERS_LAKE"):
+        # What is derived from a lake elsewhere is kept here: a bucket has no folder to map into memory.
+        return Lake(address, scratch=inside)
+    return Lake(inside)
 
 
 def refresh_index() -> None:

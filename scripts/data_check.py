@@ -53,7 +53,7 @@ def run(
     _show(checked)
     if html is not None:
         command = shlex.join(["liqtiers", *sys.argv[1:]])
-        write_quality_page(checked, html, lake=lake.root, command=command, created_at=now())
+        write_quality_page(checked, html, lake=lake.address, command=command, created_at=now())
         typer.echo(f"page: {html}")
     if any(finding.severity == "serious" for each in checked for finding in each.findings):
         raise typer.Exit(SERIOUS)
@@ -62,7 +62,7 @@ def run(
 def _nothing(lake: Lake, venue: str | None, symbol: str | None) -> str:
     known = sorted({f"{s.venue}:{s.symbol}" for s in lake.series()})
     if not known:
-        return f"the lake at {lake.root} is empty: fill it by `liqtiers data import`"
+        return f"the lake at {lake.address} is empty: fill it by `liqtiers data import`"
     wanted = " ".join(filter(None, (venue, symbol)))
     return f"the lake has nothing of {wanted}; it has {', '.join(known)}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -40,17 +39,17 @@ def run(
         console = Console(width=_PIPED_WIDTH)
     stored = lake.series()
     if not stored:
-        typer.echo(f"The lake at {lake.root} is empty: fill it by `liqtiers data import`.")
+        typer.echo(f"The lake at {lake.address} is empty: fill it by `liqtiers data import`.")
     else:
-        console.print(_series_table(stored, lake.root))
+        console.print(_series_table(stored, lake.address))
     if columns:
         console.print(_columns_table({series.table for series in stored} or set(TABLES)))
     if (aside := lake.quarantine()).num_rows:
         console.print(_quarantine_table(aside.to_pylist()))
 
 
-def _series_table(stored: Sequence[Series], root: Path) -> Table:
-    table = _table(f"Series in {root}", ("table", "venue", "symbol", "timeframe"))
+def _series_table(stored: Sequence[Series], address: str) -> Table:
+    table = _table(f"Series in {address}", ("table", "venue", "symbol", "timeframe"))
     for name in ("rows", "first (UTC)", "last (UTC)"):
         table.add_column(name, justify="right", no_wrap=True)
     for series in stored:

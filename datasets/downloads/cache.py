@@ -10,22 +10,20 @@ import json
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from .._atomic import _make_folder, _sync_folder
+from .._atomic import make_folder, sync_folder
+from .._store import Footer
 from ..errors import InputError
-from ..lake import Lake, WriteReport
+from ..lake import MONTHS, Lake, WriteReport
 
 _ABSENT: Final = "absent.txt"
 _IMPORTED: Final = "imported.jsonl"
 _UNFINISHED: Final = "unfinished"
 _OLD_S: Final = 86_400.0
-
-SeriesName = tuple[str, str, str, str]
 
 
 class Cache:
@@ -85,7 +83,7 @@ class Cache:
     def writing(self, name: str, *, final: bool) -> Iterator[Path]:
         """Give a path to write a piece to; it takes its place when nothing was raised."""
         path = self.path(name, final=final)
-        _make_folder(path.parent)
+        make_folder(path.parent)
         temporary = path.parent / f".{os.getpid()}-{threading.get_ident()}-{path.name}"
         try:
             yield temporary
@@ -97,7 +95,7 @@ class Cache:
             raise
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         if final:
             self.path(name, final=False).unlink(missing_ok=True)
 
@@ -109,8 +107,8 @@ class Cache:
 class Imports:
     """Which pieces are in a lake already.
 
-    A record holds for as long as the lake has at least the rows that the recorded pieces brought to
-    each series; a series that lost rows is imported again.
+    A record holds for as long as each month that its piece was written to has at least the rows that it had
+    when it was last written to; a piece of a month that lost rows, or was set aside, is imported again.
 
     Parameters
     ----------
@@ -121,18 +119,19 @@ class Imports:
 
     def __init__(self, root: Path, lake: Lake) -> None:
         self._path = root / _IMPORTED
+        self._lake = lake.address
         records = [r for line in _lines(self._path) if (r := _record(line)) is not None]
-        records = [r for r in records if r["lake"] == str(lake.root)]
-        brought: Counter[SeriesName] = Counter()
+        records = [r for r in records if r["lake"] == self._lake]
+        left: dict[str, int] = {}
         for record in records:
-            brought.update({tuple(series): rows for *series, rows in record["series"]})
-        lost = {name for name, rows in brought.items() if rows > _stored(lake, name)}
-        self._lake = str(lake.root)
-        self._done = {
-            record["name"]
-            for record in records
-            if not lost.intersection(tuple(series) for *series, _ in record["series"])
+            left.update(record["months"])
+        stored: dict[str, Footer] = {}
+        for series in {name.rsplit("/", 2)[0] for name in left}:
+            stored |= lake.footers(lake.store.files(f"{series}/{MONTHS}"))
+        whole = {
+            name for name, rows in left.items() if name in stored and stored[name].rows >= rows
         }
+        self._done = {r["name"] for r in records if whole.issuperset(r["months"])}
 
     def holds(self, name: str) -> bool:
         """Return whether a piece's rows are in the lake."""
@@ -140,16 +139,9 @@ class Imports:
 
     def note(self, name: str, reports: list[WriteReport]) -> None:
         """Remember that a piece's rows are in the lake."""
-        series = [[r.table, r.venue, r.symbol, r.timeframe or "", r.inserted] for r in reports]
-        record = {"name": name, "lake": self._lake, "series": series}
+        months = {month: rows for report in reports for month, rows in report.months.items()}
         self._done.add(name)
-        _append(self._path, json.dumps(record))
-
-
-def _stored(lake: Lake, name: SeriesName) -> int:
-    table, venue, symbol, timeframe = name
-    found = lake.series(table, venue=venue, symbol=symbol)
-    return sum(series.rows for series in found if (series.timeframe or "") == timeframe)
+        _append(self._path, json.dumps({"name": name, "lake": self._lake, "months": months}))
 
 
 def _record(line: str) -> dict[str, Any] | None:
@@ -158,7 +150,7 @@ def _record(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return (
-        record if isinstance(record, dict) and record.keys() >= {"name", "lake", "series"} else None
+        record if isinstance(record, dict) and record.keys() >= {"name", "lake", "months"} else None
     )
 
 
@@ -170,7 +162,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _append(path: Path, line: str) -> None:
-    _make_folder(path.parent)
+    make_folder(path.parent)
     with path.open("ab+") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
         torn = file.read(1) not in (b"", b"\n")

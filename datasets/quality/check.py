@@ -58,7 +58,7 @@ def check_lake(
     Raises
     ------
     LakeError
-        If a stored file is not readable.
+        If a stored file is not readable, or does not agree with its checksums.
     """
     stored = lake.series()
     aside = _set_aside(lake)
@@ -79,7 +79,13 @@ def check_series(
         What else is in the lake.
     aside : int
         Rows of it that were set aside.
+
+    Raises
+    ------
+    LakeError
+        If a file is not readable, or does not agree with its checksums.
     """
+    others.check_files(lake, series)
     days = DayCounts(series.first_us, series.last_us)
     steps = np.zeros(len(days.rows))
     hits: list[Hit] = []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from ..lake import Lake, Series
 from ..naming import HOUR_US
@@ -61,16 +62,24 @@ def check_maps(rows: Stretch) -> Iterator[Hit]:
     )
 
 
+def check_files(lake: Lake, series: Series) -> None:
+    """Hold a series' files against the checksums that DuckDB does not look at.
+
+    Raises
+    ------
+    LakeError
+        If one is not what was written.
+    """
+    for name in _files(lake, series):
+        try:
+            lake.store.read(name)
+        except (pa.ArrowException, OSError) as error:
+            raise lake.store.unreadable(name, error) from error
+
+
 def check_keys(lake: Lake, series: Series, start_us: int, end_us: int) -> Iterator[Hit]:
     """Yield rows of one key that are stored twice."""
-    files = partition_files(
-        lake,
-        series.table,
-        venue=series.venue,
-        symbol=series.symbol,
-        timeframe=series.timeframe,
-    )
-    wanted = [str(path) for path in files_between(files, start_us, end_us)]
+    wanted = files_between(_files(lake, series), start_us, end_us)
     key = ", ".join(TABLES[series.table].key)
     found = queried(
         lake,
@@ -89,3 +98,13 @@ def check_keys(lake: Lake, series: Series, start_us: int, end_us: int) -> Iterat
             example=f"{moment(int(found['first']))} is there more than once",
             worst=float(found["extra"]),
         )
+
+
+def _files(lake: Lake, series: Series) -> list[str]:
+    return partition_files(
+        lake,
+        series.table,
+        venue=series.venue,
+        symbol=series.symbol,
+        timeframe=series.timeframe,
+    )

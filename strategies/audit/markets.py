@@ -7,7 +7,6 @@ from which the panel is joined anew.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -116,7 +115,7 @@ class LakeMarket:
         A function ``(lake, **request) -> Panel`` of the user's, instead of `load_panel`.
     """
 
-    root: Path
+    lake: Lake
     request: dict[str, Any]
     close_ts: Int64Array1D
     settled: Float64Array1D
@@ -127,12 +126,11 @@ class LakeMarket:
     def until(self, stop: int) -> Scene:
         """Return what was known when bar `stop` - 1 closed."""
         if stop == len(self.close_ts):
-            lake = Lake(self.root)
-            return Scene(self._load(lake), self._tables(lake))
+            return Scene(self._load(self.lake), self._tables(self.lake))
         moment = int(self.close_ts[stop - 1])
         with tempfile.TemporaryDirectory(prefix="liqtiers-cut-") as folder:
             cut = Lake(Path(folder))
-            cut_lake(Lake(self.root), cut, moment, names=self._names())
+            cut_lake(self.lake, cut, moment, names=self._names())
             panel = self._load(cut, end_us=moment)
             tables = self._tables(cut)
         return Scene(replace(panel, funding_settled=self.settled[: len(panel)].copy()), tables)
@@ -178,7 +176,7 @@ def lake_market(
     panel = load_panel(lake, **request)
     begun = _begun_us(lake, request, imported_map, before=int(panel.close_ts[-1]))
     return LakeMarket(
-        root=lake.root,
+        lake=lake,
         request=request,
         close_ts=panel.close_ts,
         settled=panel.funding_settled,
@@ -232,11 +230,11 @@ def cut_lake(lake: Lake, into: Lake, moment: int, *, names: tuple[SeriesName, ..
     """
     for name in dict.fromkeys((n.venue, n.symbol) for n in names):
         for series in lake.series(venue=name[0], symbol=name[1]):
-            for path in _files(lake, series):
-                _copy_known(path, into.root / path.relative_to(lake.root), moment)
+            for file in _files(lake, series):
+                _copy_known(lake, file, into.root / file, moment)
 
 
-def _files(lake: Lake, series: Series) -> list[Path]:
+def _files(lake: Lake, series: Series) -> list[str]:
     return partition_files(
         lake,
         series.table,
@@ -246,19 +244,17 @@ def _files(lake: Lake, series: Series) -> list[Path]:
     )
 
 
-def _copy_known(path: Path, target: Path, moment: int) -> None:
-    rows = pq.read_table(path, columns=["available_at"], partitioning=None)
-    known = _known(rows, moment)
-    if not pc.any(known).as_py():
+def _copy_known(lake: Lake, name: str, target: Path, moment: int) -> None:
+    [version] = lake.store.versions([name])
+    if lake.store.footers({name: version})[name].known_us <= moment:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lake.store.copy(name, target)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if pc.all(known).as_py():
-        try:
-            target.hardlink_to(path.resolve())
-        except OSError:  # another file system
-            shutil.copyfile(path, target)
-    else:
-        pq.write_table(pq.read_table(path, partitioning=None).filter(known), target)
+    rows, _ = lake.store.read(name)
+    known = rows.filter(_known(rows, moment))
+    if known.num_rows:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(known, target)
 
 
 def _known(rows: pa.Table, moment: int) -> pa.ChunkedArray:
@@ -289,6 +285,6 @@ def _first_known_us(lake: Lake, table: str, name: SeriesName) -> int:
     """Return from when on all timeframes of a series had a row; 0 where there is none."""
     firsts = [0]
     for series in lake.series(table, venue=name.venue, symbol=name.symbol):
-        first = pq.read_table(_files(lake, series)[0], columns=["available_at"], partitioning=None)
+        first, _ = lake.store.read(_files(lake, series)[0])
         firsts.append(int(pc.min(first["available_at"]).cast(pa.int64()).as_py()))
     return max(firsts)

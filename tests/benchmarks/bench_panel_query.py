@@ -124,7 +124,7 @@ def medians(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[st
 def compare(lake: Lake, timeframe: str, rounds: int) -> dict[str, float]:
     """Time the contenders at one timeframe, after checking that their bars are equal."""
     paths = partition_files(lake, "bars", **BTC, timeframe=STORED)
-    files = [str(path) for path in paths]
+    files = [str(lake.root / path) for path in paths]
     contenders: dict[str, Callable[[], object]] = {
         "panel": lambda: load_panel(lake, **BTC, timeframe=timeframe),
         "bars": lambda: resample(lake, "bars", **BTC, timeframe=timeframe),

@@ -172,7 +172,7 @@ def test_a_relative_root_gives_absolute_views(
     monkeypatch.chdir(tmp_path)
     lake = Lake(Path("lake"))
     write_bars(lake, count=3)
-    path = refresh_catalog(lake).resolve()
+    path = Path(refresh_catalog(lake)).resolve()
     monkeypatch.chdir(os.sep)
     assert ask(path, "SELECT count(*) FROM bars") == [(3,)]
 

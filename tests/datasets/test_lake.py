@@ -344,6 +344,7 @@ def test_report_is_for_the_series_it_wrote(lake: Lake) -> None:
         unchanged=0,
         repeated=0,
         quarantined=0,
+        months={f"{lake.folder('bars', **HOURLY)}/year=2024/month=01.parquet": 2},
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqtiers.datasets import query
+from liqtiers.datasets import _folder_store
 from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.query import partition_files, read
@@ -81,8 +81,8 @@ def test_months_outside_the_span_are_never_opened(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     write_bars(lake, [START, START + 31 * DAY, START + 60 * DAY])
     files = partition_files(lake, "bars", **HOURLY)
-    files[0].write_bytes(b"damaged")
-    files[2].write_bytes(b"damaged")
+    (tmp_path / files[0]).write_bytes(b"damaged")
+    (tmp_path / files[2]).write_bytes(b"damaged")
     span = {"start_us": START + 31 * DAY, "end_us": START + 60 * DAY}
     assert opens_of(read(lake, "bars", **HOURLY, **span)) == [START + 31 * DAY]
 
@@ -169,7 +169,7 @@ def test_a_file_that_is_replaced_meanwhile_is_read_whole(
         versions.append(other)
     if pause:
         # A system without descriptors to read by; a reading needs a moment without a writer.
-        monkeypatch.setattr(query, "_DESCRIPTORS", tmp_path / "none")
+        monkeypatch.setattr(_folder_store, "_DESCRIPTORS", tmp_path / "none")
     stop = threading.Event()
 
     def replace() -> None:

@@ -1,0 +1,210 @@
+"""Setting a lake right, file by file: older ones are brought up to date, damaged ones are set aside.
+
+Nothing is thrown away and nothing is made up. A file that cannot be read is moved to
+``_quarantine/_damaged``, under a name that is no parquet file's; a row that fails its checks goes to the
+quarantine; one in a month that is not its own is moved there; doubled rows and rows out of order are put
+right. Each file is replaced at once, so that a repair that was killed is gone on with by the next.
+
+Left out on purpose: judging values against other tables (``quality``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Final, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ._store import Changed, schema_version
+from .errors import InputError, LakeError
+from .ladder import LADDER
+from .lake import MONTHS, QUARANTINE, Lake, check_schema, months_of, stamped
+from .query import month_of
+from .schemas import SCHEMA_VERSION, TABLES, Table
+from .validation import LINE, REASON, Sorted, complete, sort_rows
+
+DAMAGED: Final = f"{QUARANTINE}/_damaged"
+Migration = Callable[[str, pa.Table], pa.Table]
+"""Rows of a table, by its name, as the next version of the schema has them."""
+MIGRATIONS: Final[Mapping[int, Migration]] = MappingProxyType({})
+"""How files of a version become those of the next one; there has been one version so far."""
+
+_Kind = Literal["damaged", "migrated", "mended", "foreign", "leftovers"]
+_Step = Callable[..., Iterable["Repair"]]
+_MOST_TRIES: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """One thing that was found, and what was done about it.
+
+    Attributes
+    ----------
+    kind : str
+        ``"damaged"`` (set aside: its rows are missing now), ``"migrated"``, ``"mended"``, ``"foreign"``
+        (left where it is) or ``"leftovers"`` of killed writers.
+    name : str
+        The file, relative to the lake.
+    words : str
+        What was wrong, for a person.
+    """
+
+    kind: _Kind
+    name: str
+    words: str
+
+
+def repair_lake(lake: Lake, *, dry_run: bool = False) -> Iterator[Repair]:
+    """Yield what is wrong with a lake's files, each set right before it is yielded.
+
+    Parameters
+    ----------
+    lake : Lake
+    dry_run : bool
+        Change nothing.
+
+    Raises
+    ------
+    LakeError
+        If the lake cannot be read or written, or a file was written by a newer liqtiers.
+
+    Notes
+    -----
+    Other writers are held off for one file at a time, readers never.
+    """
+    yield from _leftovers(lake, dry_run=dry_run)
+    for table in TABLES.values():
+        depth = "*/*/*" if table.partitioned_by_timeframe else "*/*"
+        monthly = lake.store.files(f"{table.name}/{depth}/{MONTHS}")
+        for name in lake.store.files(f"{table.name}/**/*.parquet"):
+            if name not in monthly:
+                words = "is no monthly file of a series and is not read: move it elsewhere"
+                yield Repair(kind="foreign", name=name, words=words)
+        # All files first, since rows that are moved meet files that must be readable and up to date.
+        for step in (_renew, _sort):
+            for name in monthly:
+                yield from _locked(partial(step, lake, table, name), lake, name, dry_run=dry_run)
+    for folder in (QUARANTINE, LADDER):
+        for name in lake.store.files(f"{folder}/**/*.parquet"):
+            yield from _locked(partial(_read, lake, name), lake, name, dry_run=dry_run)
+
+
+def _leftovers(lake: Lake, *, dry_run: bool) -> Iterator[Repair]:
+    if dry_run:
+        return  # they are in nobody's way
+    try:
+        with lake.store.writing("") as count:
+            pass
+    except OSError as error:
+        raise LakeError(f"cannot write the lake at {lake.address}: {error}") from error
+    if count:
+        words = f"{count} unfinished files of killed writers were removed"
+        yield Repair(kind="leftovers", name="", words=words)
+
+
+def _locked(step: _Step, lake: Lake, name: str, *, dry_run: bool) -> list[Repair]:
+    """Take a step while other writers are held off; again where one replaced the file all the same."""
+    for _ in range(_MOST_TRIES):
+        holding = nullcontext() if dry_run else lake.store.writing()
+        try:
+            with holding:
+                return list(step(dry_run=dry_run))
+        except FileNotFoundError:
+            return []  # set aside by the step before, or gone since it was listed
+        except Changed:
+            continue
+        except OSError as error:
+            raise LakeError(f"cannot repair {lake.store.shown(name)}: {error}") from error
+    raise LakeError(
+        f"{lake.store.shown(name)} is being written to without a pause: try again later"
+    )
+
+
+def _read(lake: Lake, name: str, *, dry_run: bool) -> Iterator[Repair]:
+    """Set a file aside that cannot be read."""
+    try:
+        lake.store.read(name)
+    except pa.ArrowException as error:
+        yield _put_aside(lake, name, error, dry_run=dry_run)
+
+
+def _renew(lake: Lake, table: Table, name: str, *, dry_run: bool) -> Iterator[Repair]:
+    """Set a month aside that cannot be read, and bring an older one up to date."""
+    try:
+        rows, version = lake.store.read(name)
+        renewed, stated = _renewed(lake, table, name, rows)
+    except (pa.ArrowException, InputError) as error:
+        yield _put_aside(lake, name, error, dry_run=dry_run)
+        return
+    if stated < SCHEMA_VERSION:
+        if not dry_run:
+            lake.store.put(name, stamped(renewed), instead_of=version)
+        words = f"brought from schema {stated} to {SCHEMA_VERSION}"
+        yield Repair(kind="migrated", name=name, words=words)
+
+
+def _renewed(lake: Lake, table: Table, name: str, rows: pa.Table) -> tuple[pa.Table, int]:
+    """Return rows by today's schema, and the version of the one by which they were stored."""
+    stated = schema_version(rows.schema.metadata)
+    if stated > SCHEMA_VERSION:
+        check_schema(stated, lake.store.shown(name))
+    for step in range(stated, SCHEMA_VERSION):
+        rows = MIGRATIONS[step](table.name, rows)
+    return complete(table, rows).select(table.schema.names).cast(table.schema), stated
+
+
+def _sort(lake: Lake, table: Table, name: str, *, dry_run: bool) -> Iterator[Repair]:
+    """Sort a month's rows into those that stay, that belong elsewhere, and that are bad."""
+    try:
+        stored, version = lake.store.read(name)
+        rows, _ = _renewed(lake, table, name, stored)
+    except (pa.ArrowException, InputError):
+        return  # told by the step before, which a dry run did not carry out
+    series, month = name.rsplit("/", 2)[0], month_of(name)
+    timeframe = series.rpartition("timeframe=")[2] if table.partitioned_by_timeframe else None
+    parts = sort_rows(table, rows, timeframe=timeframe)
+    here = pc.equal(pc.strftime(parts.good["ts"], format="%Y-%m"), month)
+    kept, elsewhere = parts.good.filter(here), parts.good.filter(pc.invert(here))
+    wrong = _wrong(rows, kept, elsewhere.num_rows, parts)
+    if not wrong:
+        return
+    if not dry_run:
+        # What leaves the month is elsewhere before it is gone from here.
+        lake.set_aside(parts.bad, series, f"repair of {name}")
+        for home, there in months_of(series, elsewhere):
+            lake.merge(table, home, there)
+        if kept.num_rows:
+            lake.store.put(name, stamped(kept), instead_of=version)
+        else:
+            lake.store.move(name, _aside(lake, name))
+    yield Repair(kind="mended", name=name, words="; ".join(wrong))
+
+
+def _wrong(rows: pa.Table, kept: pa.Table, elsewhere: int, parts: Sorted) -> list[str]:
+    counts = parts.bad.group_by(REASON).aggregate([(LINE, "count")]).sort_by(REASON).to_pylist()
+    wrong = [f"{c[f'{LINE}_count']:,} rows set aside: {c[REASON]}" for c in counts]
+    if parts.repeated:
+        wrong.append(f"{parts.repeated:,} rows were there twice")
+    if elsewhere:
+        wrong.append(f"{elsewhere:,} rows were in a month that is not their own: moved")
+    if not wrong and not kept.equals(rows):
+        wrong.append("rows were out of order")
+    return wrong
+
+
+def _put_aside(lake: Lake, name: str, why: Exception, *, dry_run: bool) -> Repair:
+    if not dry_run:
+        lake.store.move(name, _aside(lake, name))
+    return Repair(kind="damaged", name=name, words=" ".join(str(why).split()))
+
+
+def _aside(lake: Lake, name: str) -> str:
+    # Another damaged file of this name must not take its place.
+    tag = hashlib.sha256(f"{lake.store.versions([name])}".encode()).hexdigest()[:8]
+    return f"{DAMAGED}/{name}.{tag}"
