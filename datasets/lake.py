@@ -18,8 +18,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ._bucket_store import BucketStore
 from ._duckdb import connect
@@ -412,10 +412,20 @@ def _table_of(name: str) -> Table:
 
 def months_of(folder: str, rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """Yield the monthly files of a series that rows belong to, and which."""
-    month = pc.strftime(rows["ts"], format="%Y-%m")
-    for name in sorted(pc.unique(month).to_pylist()):
-        year, number = name.split("-")
-        yield f"{folder}/year={year}/month={number}.parquet", rows.filter(pc.equal(month, name))
+    month = month_numbers(rows)
+    for number in np.unique(month):
+        name = str(np.datetime64(int(number), "M"))
+        file = f"{folder}/year={name[:4]}/month={name[5:]}.parquet"
+        yield file, rows.filter(pa.array(month == number))
+
+
+def month_numbers(rows: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the month of each row's `ts`, UTC, counted since January 1970."""
+    ts = rows["ts"].cast(pa.int64()).to_numpy()
+    months: np.ndarray[tuple[int], np.dtype[np.int64]] = (
+        ts.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    )
+    return months
 
 
 class Merged(NamedTuple):
@@ -438,6 +448,10 @@ class Merged(NamedTuple):
 
 
 def _merged(table: Table, stored: pa.Table, rows: pa.Table) -> Merged:
+    # A day after the days that are there, which is how archives come; every key begins with `ts`.
+    if stored.num_rows and rows["ts"][0].value > stored["ts"][-1].value:
+        appended = pa.concat_tables([stored.cast(table.schema), rows])
+        return Merged(appended, rows.num_rows, 0, appended.num_rows)
     same_key = " AND ".join(f"n.{name} IS NOT DISTINCT FROM s.{name}" for name in table.key)
     values_n = ", ".join(f"n.{name}" for name in table.schema.names)
     values_s = values_n.replace("n.", "s.")

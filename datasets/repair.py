@@ -18,13 +18,13 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ._store import Changed, schema_version
 from .errors import InputError, LakeError
 from .ladder import LADDER
-from .lake import MONTHS, QUARANTINE, Lake, check_schema, months_of, stamped
+from .lake import MONTHS, QUARANTINE, Lake, check_schema, month_numbers, months_of, stamped
 from .query import month_of
 from .schemas import SCHEMA_VERSION, TABLES, Table
 from .validation import LINE, REASON, Sorted, complete, sort_rows
@@ -169,8 +169,8 @@ def _sort(lake: Lake, table: Table, name: str, *, dry_run: bool) -> Iterator[Rep
     series, month = name.rsplit("/", 2)[0], month_of(name)
     timeframe = series.rpartition("timeframe=")[2] if table.partitioned_by_timeframe else None
     parts = sort_rows(table, rows, timeframe=timeframe)
-    here = pc.equal(pc.strftime(parts.good["ts"], format="%Y-%m"), month)
-    kept, elsewhere = parts.good.filter(here), parts.good.filter(pc.invert(here))
+    here = month_numbers(parts.good) == np.datetime64(month, "M").astype(np.int64)
+    kept, elsewhere = parts.good.filter(pa.array(here)), parts.good.filter(pa.array(~here))
     wrong = _wrong(rows, kept, elsewhere.num_rows, parts)
     if not wrong:
         return

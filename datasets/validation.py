@@ -76,6 +76,9 @@ def sort_rows(table: Table, rows: pa.Table, *, timeframe: str | None = None) -> 
     with connect() as connection:
         connection.register("incoming", whole)
         judged = connection.sql(_judging_sql(table, timeframe)).to_arrow_table()
+        if not _is_sorted(table, judged):
+            connection.register("judged", judged)
+            judged = connection.sql(_sorting_sql(table)).to_arrow_table()
     reason = judged[REASON].combine_chunks()
     repeated = pc.equal(reason, "")
     bad = judged.filter(
@@ -87,6 +90,14 @@ def sort_rows(table: Table, rows: pa.Table, *, timeframe: str | None = None) -> 
         bad=bad.select([*table.schema.names, LINE, REASON]).combine_chunks(),
         repeated=int(pc.sum(repeated).as_py() or 0),
     )
+
+
+def _is_sorted(table: Table, judged: pa.Table) -> bool:
+    """Return whether good rows are alone, one after the other: then there is nothing to sort or to count."""
+    if table.key != ("ts",) or judged[REASON].null_count < judged.num_rows:
+        return False
+    ts = judged["ts"].cast(pa.int64()).to_numpy()
+    return bool((ts[1:] > ts[:-1]).all())
 
 
 def complete(table: Table, rows: pa.Table) -> pa.Table:
@@ -156,12 +167,15 @@ def _judging_sql(table: Table, timeframe: str | None) -> str:
         )
         rules.append(f"WHEN epoch_us(available_at) < epoch_us(ts) + {step} THEN '{_TOO_EARLY}'")
     columns = ", ".join(table.schema.names)
+    return f"SELECT {columns}, {LINE}, CASE {' '.join(rules)} END AS {REASON} FROM incoming"
+
+
+def _sorting_sql(table: Table) -> str:
+    """Build the query that sorts judged rows and tells the last of a key from those that it replaces."""
+    columns = values = ", ".join(table.schema.names)
     key = ", ".join(table.key)
-    values = ", ".join(table.schema.names)
     return f"""
-        WITH judged AS (
-            SELECT *, CASE {" ".join(rules)} END AS {REASON} FROM incoming
-        ), ranked AS (
+        WITH ranked AS (
             SELECT *, row_number() OVER later AS place,
                    last_value(row({values})) OVER whole AS winner
             FROM judged WHERE {REASON} IS NULL

