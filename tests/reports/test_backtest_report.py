@@ -8,6 +8,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -86,6 +87,19 @@ def test_figures_equal_those_of_the_runs_files(make_run: MakeRun) -> None:
     kept = (1.0 - bars["funding_settled"]).prod() * (1.0 - 0.0005) ** 2
     ratio = bars["close"].iloc[-1] / bars["open"].iloc[0]
     assert texts["buy_and_hold_return"] == percent(ratio * kept - 1.0)
+
+
+def test_random_entries_are_told_with_their_bars(make_run: MakeRun) -> None:
+    """The page says over which bars was drawn; a run whose imbalance was never known has no such part."""
+    folder = make_run(trades=12)
+    drawn = json.loads((folder / "run.json").read_text())["summary"]["random_entry"]
+    known = np.flatnonzero(pq.read_table(folder / "bars.parquet")["imbalance"].to_numpy() >= 0.0)
+    assert drawn["bars_before"] == known[0] + 1
+    assert (
+        f"drawn over all {1500 - known[0] - 1:,} bars after the first"
+        in (page_of(folder).texts["chance"])
+    )
+    assert "chance" not in page_of(make_run(trades=12, imbalance=False, seed=8)).texts
 
 
 def test_every_trade_is_in_the_table_as_it_was_logged(make_run: MakeRun) -> None:
