@@ -18,6 +18,7 @@ from liqtiers.reports.run_record import find_run, read_run
 from liqtiers.reports.tear_sheet import write_tear_sheet
 from liqtiers.reports.tuning_record import find_study, known_studies
 from liqtiers.reports.tuning_report import write_tuning_report
+from liqtiers.reports.winners_run import find_winners_run
 from liqtiers.scripts._options import check_target
 from liqtiers.scripts._terminal import run_verb
 from liqtiers.scripts._workspace import now, refresh_index, workspace
@@ -30,7 +31,11 @@ Names = Annotated[
     ),
 ]
 Compare = Annotated[
-    bool, typer.Option("--compare", help="Put the runs that are named side by side on one page.")
+    bool,
+    typer.Option(
+        "--compare",
+        help="Put the runs that are named side by side on one page; of a study of tuning its winner's run.",
+    ),
 ]
 TearSheet = Annotated[
     Path | None,
@@ -49,7 +54,7 @@ def run(names: Names = None, *, compare: Compare = False, tear_sheet: TearSheet 
     if compare:
         if tear_sheet is not None:
             raise InputError("--tear-sheet is of one run: leave --compare out")
-        records = [read_run(_run_of(name)) for name in names or ()]
+        records = [read_run(_compared(name)) for name in names or ()]
         command = shlex.join(["liqtiers", *sys.argv[1:]])
         page = write_comparison(workspace(), records, command=command, created_at=now())
         typer.echo(page)
@@ -75,6 +80,14 @@ def _write(name: str, tear_sheet: Path | None) -> None:
             check_target(tear_sheet, option="--tear-sheet")
             write_tear_sheet(read_run(path), tear_sheet)
             typer.echo(tear_sheet)
+
+
+def _compared(name: str) -> Path:
+    winners = find_winners_run(workspace(), name)
+    if winners is None:
+        return _run_of(name)
+    typer.echo(f"note: of the study {name} its winner's run {winners.name} is compared", err=True)
+    return winners
 
 
 def _run_of(name: str) -> Path:
