@@ -14,7 +14,7 @@ from ..datasets.errors import InputError
 from ..strategies.tuning.outcome import read_outcome
 from ._page import told_of_record
 from .evidence.record import find_evidence
-from .run_record import RUN_FILE
+from .run_record import RUN_FILE, known_runs
 from .tuning_record import find_study
 from .tuning_words import DEFAULT_MAP, winning_command
 
@@ -53,18 +53,16 @@ def _winners_run(workspace: Path, study: Path) -> Path:
             "a run"
         )
     command = winning_command(outcome)
-    runs = [
-        path for path in (workspace / "runs").glob(f"[!.]*/{RUN_FILE}") if _made_by(command, path)
-    ]
+    runs = [run for run in known_runs(workspace) if _made_by(command, workspace / "runs" / run)]
     if not runs:
         more = "" if outcome["session"].get("series") else " with --venue, --symbol and the rest"
         raise InputError(f"{told} whose winner was not run yet: run it first by {command}{more}")
-    return max(runs).parent
+    return workspace / "runs" / runs[-1]
 
 
-def _made_by(command: str, path: Path) -> bool:
+def _made_by(command: str, run: Path) -> bool:
     try:
-        made = json.loads(path.read_text(encoding="utf-8"))["command"]
+        made = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))["command"]
         return shlex.split(made) == shlex.split(command)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False  # what cannot be read is no winner's run

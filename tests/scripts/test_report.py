@@ -33,6 +33,43 @@ def test_report_is_written_and_its_path_printed(
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.parametrize("holds", ["no folder", "nothing", "a study"])
+def test_without_runs_the_index_is_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], holds: str
+) -> None:
+    """It is written and printed; empty it says what to run first, and it lists what there is but runs."""
+    folder = tmp_path / "deep" / "data"
+    monkeypatch.setenv("LIQTIERS_HOME", str(folder))
+    if holds != "no folder":
+        folder.mkdir(parents=True)
+    if holds == "a study":
+        write_made_up_study(folder, trials=1)
+    assert report() == 0
+    told = capsys.readouterr()
+    assert told.out == f"{folder / 'index.html'}\n"
+    assert told.err.startswith(f"note: there is no run in {folder} yet: liqtiers demo makes one")
+    page = (folder / "index.html").read_text()
+    assert ("<code>liqtiers demo</code> first" in page) == (holds != "a study")
+    assert ("night" in page) == (holds == "a study")
+
+
+@pytest.mark.parametrize(
+    "words", [("latest",), ("--tear-sheet", "x.html"), ("--compare", "a", "b")]
+)
+def test_a_mistake_leaves_the_index_up_to_date(workspace: Path, words: tuple[str, ...]) -> None:
+    """Who named what there is not finds there what there is."""
+    (workspace / "index.html").write_text("of yesterday")
+    assert report(*words) == 2
+    assert "Nothing here yet" in (workspace / "index.html").read_text()
+
+
+def test_a_mistake_makes_no_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is wrong since the workspace is another leaves no folder behind."""
+    monkeypatch.setenv("LIQTIERS_HOME", str(tmp_path / "mistyped"))
+    assert report("20200101-000000-abcdef") == 2
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_report_again_replaces_the_page(workspace: Path) -> None:
     """A page that was damaged is whole again."""
     folder = write_made_up_run(workspace)
