@@ -154,7 +154,7 @@ def test_page_names_its_origin(make_run: MakeRun) -> None:
 def test_page_asks_for_nothing(make_run: MakeRun) -> None:
     """No address leaves the file: no font, no script, no picture from elsewhere."""
     page = page_of(make_run())
-    assert page.addresses == ["data:,"]
+    assert page.addresses == ["data:,", "#verdict"]
 
 
 def test_changed_parameter_is_marked(make_run: MakeRun) -> None:
