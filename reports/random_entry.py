@@ -1,9 +1,10 @@
 """A run against itself with its entries at random: was it the moment, or only being in the market.
 
 As many trades, on the same sides, held as long, at the same costs, never two at once, are placed uniformly
-at random, a thousand times, over the bars that opened with the map's imbalance known: where it was not, the
-rule could not trade, and a market that moved there would tell nothing of its moments. What a run earned
-beyond that is due to when it entered and how it left; what it did not is due to the market, or to luck.
+at random, a thousand times, over the bars that opened with the map's imbalance and fuel known: where they
+were not, the rule could not trade, and what the market did there tells nothing of its moments. What a run
+earned beyond that is due to when it entered and how it left; what it did not is due to the market, or to
+luck.
 """
 
 from __future__ import annotations
@@ -72,14 +73,14 @@ def random_entry(trades: pa.Table, bars: pa.Table, *, draws: int = DRAWS) -> Ran
     Notes
     -----
     A random trade enters at a bar's open and leaves at the close of its last bar; fees and slippage are the
-    real trade's shares of its value, funding is what was settled at the closes between. Look-ahead: an
-    imbalance is known at its bar's close, so that the first bar to enter at is the one after. The p-value is
-    exact for a rule whose entries carry no information (Phipson, B. & Smyth, G. K. (2010). Permutation
-    p-values should never be zero. Statistical Applications in Genetics and Molecular Biology 9, article 39).
+    real trade's shares of its value, funding is what was settled at the closes between. Look-ahead: a map is
+    known at its bar's close, so that the first bar to enter at is the one after. The p-value is exact for a
+    rule whose entries carry no information (Phipson, B. & Smyth, G. K. (2010). Permutation p-values should
+    never be zero. Statistical Applications in Genetics and Molecular Biology 9, article 39).
     """
     frame = trades.to_pandas()
     held = frame["bars_held"].to_numpy(dtype=np.int64)
-    start = first_informed(bars["imbalance"].to_numpy())
+    start = first_informed(bars)
     free = bars.num_rows - start - int(held.sum())
     if len(frame) == 0 or free < 1:
         return None
@@ -101,10 +102,12 @@ def random_entry(trades: pa.Table, bars: pa.Table, *, draws: int = DRAWS) -> Ran
     return _told(own, found, bars["ts"], start)
 
 
-def first_informed(imbalance: Float64Array1D) -> int:
-    """Return the first bar that opens with an imbalance known (NaN: it is not); their number if none does."""
-    known = np.flatnonzero(~np.isnan(imbalance))
-    return int(known[0]) + 1 if len(known) else len(imbalance)
+def first_informed(bars: pa.Table) -> int:
+    """Return the first bar that opens with the map's imbalance and fuel known; their number if none does."""
+    # A tier's fuel is its value over the hourly one, so that it is known where that is.
+    imbalance, hourly = (bars[name].to_numpy() for name in ("imbalance", "hourly_quote_volume"))
+    known = np.flatnonzero(~np.isnan(imbalance) & ~np.isnan(hourly))
+    return int(known[0]) + 1 if len(known) else bars.num_rows
 
 
 def placed(held: Int64Array1D, free: int, rng: np.random.Generator) -> Int64Array1D:
@@ -146,14 +149,15 @@ def random_entry_bars_words(found: RandomEntry) -> str:
     """Return over which bars was drawn, in one sentence."""
     if not found.get("from_ts"):  # a run of an early version
         return (
-            "They are drawn over all bars, those before the imbalance was known included, where the rule "
-            "could not trade: run the backtest again to have them left out."
+            "They are drawn over all bars, those before the map was known included, where the rule could not "
+            "trade: run the backtest again to have them left out."
         )
     if found["bars_before"] == 1:  # what is known at the first close
         return f"They are drawn over all {found['bars']:,} bars after the first."
     return (
         f"They are drawn over the {found['bars']:,} bars from {_minute(found['from_ts'])} UTC on, not over "
-        f"the {found['bars_before']:,} before: the imbalance was not known yet, and the rule could not trade."
+        f"the {found['bars_before']:,} before: the map's imbalance or fuel was not known yet, and the rule "
+        "could not trade."
     )
 
 

@@ -237,6 +237,7 @@ def bars_table(panel: Panel, liquidation_map: LiquidationMap, window: float) -> 
             **columns,
             "oi_base": panel.oi_base,
             "imbalance": features.imbalance[:, features.window_index(window)],
+            "hourly_quote_volume": features.hourly_quote_volume,
             "predicted_short": features.predicted_short_liquidations,
             "predicted_long": features.predicted_long_liquidations,
             "printed_short": panel.short_liquidations,

@@ -90,7 +90,7 @@ def test_figures_equal_those_of_the_runs_files(make_run: MakeRun) -> None:
 
 
 def test_random_entries_are_told_with_their_bars(make_run: MakeRun) -> None:
-    """The page says over which bars was drawn; a run whose imbalance was never known has no such part."""
+    """The page says over which bars was drawn; a run whose map was never known has no such part."""
     folder = make_run(trades=12)
     drawn = json.loads((folder / "run.json").read_text())["summary"]["random_entry"]
     known = np.flatnonzero(pq.read_table(folder / "bars.parquet")["imbalance"].to_numpy() >= 0.0)

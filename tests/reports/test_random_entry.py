@@ -31,6 +31,7 @@ def bars_of(close: np.ndarray, settled: np.ndarray | None = None, *, unknown: in
             "close": close,
             "funding_settled": rate,
             "imbalance": np.where(np.arange(len(close)) < unknown, np.nan, 2.0),
+            "hourly_quote_volume": np.ones(len(close)),
         }
     )
 
@@ -89,6 +90,18 @@ def test_nothing_enters_before_the_imbalance_is_known() -> None:
     assert len(counts) == 3
     low, high = binom.ppf([1e-4, 1 - 1e-4], draws, 1 / 3)
     assert all(low <= count <= high for count in counts)
+
+
+def test_nothing_enters_before_a_tiers_fuel_is_known() -> None:
+    """Without an hourly volume no tier has a fuel, and the rule could not trade either."""
+    bars = bars_of(100.0 + np.arange(50.0), unknown=3)
+    hourly = pa.array(np.where(np.arange(50) < 20, np.nan, 1e6))
+    place = bars.column_names.index("hourly_quote_volume")
+    found = random_entry(
+        trades_of([2], [0.0]), bars.set_column(place, "hourly_quote_volume", hourly), draws=50
+    )
+    assert found is not None
+    assert (found["bars"], found["bars_before"]) == (29, 21)
 
 
 def test_an_imbalance_without_longs_below_is_known() -> None:
@@ -182,10 +195,10 @@ def test_the_page_says_over_which_bars_was_drawn() -> None:
     assert whole is not None
     assert random_entry_bars_words(found) == (
         "They are drawn over the 1,212 bars from 2021-01-02 00:00 UTC on, not over the 288 before: the "
-        "imbalance was not known yet, and the rule could not trade."
+        "map's imbalance or fuel was not known yet, and the rule could not trade."
     )
     assert random_entry_bars_words(whole) == "They are drawn over all 1,499 bars after the first."
     del found["from_ts"]  # type: ignore[misc]  # as of an early version
-    assert "over all bars, those before the imbalance was known included" in (
+    assert "over all bars, those before the map was known included" in (
         random_entry_bars_words(found)
     )
