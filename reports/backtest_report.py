@@ -30,7 +30,7 @@ from .page_tables import (
     trade_rows,
 )
 from .performance_tables import drawdown_rows, group_rows, month_rows
-from .random_entry import random_entry_words
+from .random_entry import random_entry_bars_words, random_entry_words
 from .run_record import REPORT_FILE, RunRecord, read_run, run_title
 from .trade_story import trade_stories
 
@@ -101,7 +101,7 @@ def _render(record: RunRecord) -> str:
         by_group=group_rows(
             summary.get("by_group", [])
         ),  # of runs of an early version there are none
-        chance=random_entry_words(summary["random_entry"]) if summary.get("random_entry") else "",
+        chance=_chance(summary),
         levels=level_log_rows(log, places=places) if log else [],
         levels_named=bool(log),
         level_hours=level_log_hours(log) if log else [],
@@ -111,6 +111,12 @@ def _render(record: RunRecord) -> str:
         tables=setting_tables(about),
         versions=", ".join(f"{name} {version}" for name, version in about["versions"].items()),
     )
+
+
+def _chance(summary: dict[str, Any]) -> str:
+    """Return how the run stands among random entries, and over which bars; empty where nothing was drawn."""
+    found = summary.get("random_entry")
+    return f"{random_entry_words(found)} {random_entry_bars_words(found)}" if found else ""
 
 
 def _legend(charts: Charts) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from bokeh.models import ColumnDataSource, DatetimeTickFormatter, NumeralTickFor
 from markupsafe import Markup
 
 from ._page import bokeh_js, page_template, template_text, told_of_record, write_whole
+from .comparison_words import sentence_of
 from .formatting import UNKNOWN, number, percent, share, signed
 from .page_tables import cell_text
 from .plain_charts import padded, plain_figure
@@ -76,20 +77,6 @@ def write_comparison(
         (hidden / COMPARISON_FILE).write_text(record_text(about), encoding="utf-8")
         write_whole(hidden / PAGE_FILE, render_comparison(about).encode("utf-8"))
     return folder / PAGE_FILE
-
-
-def sentence_of(found: dict[str, Any]) -> str:
-    """Return what the comparison comes to, in one sentence."""
-    values = next(row["values"] for row in found["figures"] if row["name"] == "net_return")
-    best = int(np.argmax([-np.inf if v is None else v for v in values]))
-    results = ", ".join(percent(v) for v in values)
-    count = len(found["differing"])
-    settings = f"{count} {'setting differs' if count == 1 else 'settings differ'}"
-    verb = "gained most" if (values[best] or 0.0) > 0.0 else "lost least"
-    return (
-        f"Run {best + 1} of {len(values)} {verb} ({results} net); {settings}. Picked from several, a best "
-        "result is partly luck: liqtiers tune says how much."
-    )
 
 
 def render_comparison(about: dict[str, Any]) -> str:

@@ -204,7 +204,9 @@ def verdict(summary: dict[str, Any]) -> Verdict:
 def _warning(summary: dict[str, Any]) -> str:
     count = summary["trades"]
     low, high = summary["mean_net_pnl_low"], summary["mean_net_pnl_high"]
-    interval = f"95% interval of the mean trade: {signed(low)} to {signed(high)}"
+    interval = (
+        f"95% interval of the mean trade, net: {signed(low)} to {signed(high)} in quote currency"
+    )
     if count < FEWEST_TRADES:
         unclear = f" ({interval})" if np.isfinite(low) else ""
         return f"{count} {'trade is' if count == 1 else 'trades are'} too few to say anything{unclear}."

@@ -1,18 +1,22 @@
 """A run against itself with its entries at random: was it the moment, or only being in the market.
 
 As many trades, on the same sides, held as long, at the same costs, never two at once, are placed uniformly
-at random over the bars, a thousand times. What a run earned beyond that is due to when it entered and how
-it left; what it did not is due to the market, or to luck.
+at random, a thousand times, over the bars that opened with the map's imbalance and fuel known: where they
+were not, the rule could not trade, and what the market did there tells nothing of its moments. What a run
+earned beyond that is due to when it entered and how it left; what it did not is due to the market, or to
+luck.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final, TypedDict
 
 import numpy as np
 import pyarrow as pa
 
 from ..datasets.panel import Float64Array1D, Int64Array1D
+from .formatting import moment
 
 DRAWS: Final = 1000
 LEVEL: Final = 0.05
@@ -37,6 +41,10 @@ class RandomEntry(TypedDict):
         ``(1 + at least as good) / (1 + draws)``, one-sided.
     counts, edges : list
         A histogram of the draws: how many, and the edges of its bins.
+    from_ts : str
+        Open of the first bar that is drawn from, ISO 8601, UTC.
+    bars, bars_before : int
+        How many bars are drawn from, and how many before them are not.
     """
 
     draws: int
@@ -48,6 +56,9 @@ class RandomEntry(TypedDict):
     p: float
     counts: list[int]
     edges: list[float]
+    from_ts: str
+    bars: int
+    bars_before: int
 
 
 def random_entry(trades: pa.Table, bars: pa.Table, *, draws: int = DRAWS) -> RandomEntry | None:
@@ -62,13 +73,15 @@ def random_entry(trades: pa.Table, bars: pa.Table, *, draws: int = DRAWS) -> Ran
     Notes
     -----
     A random trade enters at a bar's open and leaves at the close of its last bar; fees and slippage are the
-    real trade's shares of its value, funding is what was settled at the closes between. The p-value is
-    exact for a rule whose entries carry no information (Phipson, B. & Smyth, G. K. (2010). Permutation
-    p-values should never be zero. Statistical Applications in Genetics and Molecular Biology 9, article 39).
+    real trade's shares of its value, funding is what was settled at the closes between. Look-ahead: a map is
+    known at its bar's close, so that the first bar to enter at is the one after. The p-value is exact for a
+    rule whose entries carry no information (Phipson, B. & Smyth, G. K. (2010). Permutation p-values should
+    never be zero. Statistical Applications in Genetics and Molecular Biology 9, article 39).
     """
     frame = trades.to_pandas()
     held = frame["bars_held"].to_numpy(dtype=np.int64)
-    free = bars.num_rows - int(held.sum())
+    start = first_informed(bars)
+    free = bars.num_rows - start - int(held.sum())
     if len(frame) == 0 or free < 1:
         return None
     value = (frame["size"] * frame["entry_price"]).to_numpy(dtype=np.float64)
@@ -82,11 +95,19 @@ def random_entry(trades: pa.Table, bars: pa.Table, *, draws: int = DRAWS) -> Ran
     found = np.empty(draws)
     for draw in range(draws):
         order = rng.permutation(len(held))
-        first = placed(held[order], free, rng)
+        first = start + placed(held[order], free, rng)
         last = first + held[order] - 1
         moved = closes[last] - opens[first] - (paid[last] - paid[first])
         found[draw] = np.mean(side[order] * moved / opens[first] - costs[order])
-    return _told(own, found)
+    return _told(own, found, bars["ts"], start)
+
+
+def first_informed(bars: pa.Table) -> int:
+    """Return the first bar that opens with the map's imbalance and fuel known; their number if none does."""
+    # A tier's fuel is its value over the hourly one, so that it is known where that is.
+    imbalance, hourly = (bars[name].to_numpy() for name in ("imbalance", "hourly_quote_volume"))
+    known = np.flatnonzero(~np.isnan(imbalance) & ~np.isnan(hourly))
+    return int(known[0]) + 1 if len(known) else bars.num_rows
 
 
 def placed(held: Int64Array1D, free: int, rng: np.random.Generator) -> Int64Array1D:
@@ -124,7 +145,27 @@ def random_entry_words(found: RandomEntry) -> str:
     return f"Of {entries}, {found['better']:.0%} did at least as well (p {found['p']:.3f}): {told}."
 
 
-def _told(own: float, found: Float64Array1D) -> RandomEntry:
+def random_entry_bars_words(found: RandomEntry) -> str:
+    """Return over which bars was drawn, in one sentence."""
+    if not found.get("from_ts"):  # a run of an early version
+        return (
+            "They are drawn over all bars, those before the map was known included, where the rule could not "
+            "trade: run the backtest again to have them left out."
+        )
+    if found["bars_before"] == 1:  # what is known at the first close
+        return f"They are drawn over all {found['bars']:,} bars after the first."
+    return (
+        f"They are drawn over the {found['bars']:,} bars from {_minute(found['from_ts'])} UTC on, not over "
+        f"the {found['bars_before']:,} before: the map's imbalance or fuel was not known yet, and the rule "
+        "could not trade."
+    )
+
+
+def _minute(iso: str) -> str:
+    return moment(datetime.fromisoformat(iso))
+
+
+def _told(own: float, found: Float64Array1D, ts: pa.ChunkedArray, start: int) -> RandomEntry:
     as_good = int(np.count_nonzero(found >= own))
     low, high = np.quantile(found, [_LOW, _HIGH])
     span = 1e4 * float(np.ptp(found))
@@ -143,4 +184,7 @@ def _told(own: float, found: Float64Array1D) -> RandomEntry:
         "p": (1 + as_good) / (1 + len(found)),
         "counts": counts.tolist(),
         "edges": edges.tolist(),
+        "from_ts": ts[start].as_py().isoformat(),
+        "bars": len(ts) - start,
+        "bars_before": start,
     }

@@ -201,6 +201,11 @@ def _check_tables(path: Path, tables: dict[str, pa.Table]) -> None:
         )
 
 
+def known_runs(workspace: Path) -> list[str]:
+    """Return the ids of the workspace's runs, the oldest first."""
+    return sorted(p.parent.name for p in (workspace / "runs").glob(f"[!.]*/{RUN_FILE}"))
+
+
 def find_run(workspace: Path, name: str) -> Path:
     """Return the folder of a run by path, id, or ``latest``.
 
@@ -209,14 +214,13 @@ def find_run(workspace: Path, name: str) -> Path:
     InputError
         If there is none.
     """
-    folder = workspace / "runs"
-    runs = sorted(p.parent for p in folder.glob(f"[!.]*/{RUN_FILE}"))
+    folder, runs = workspace / "runs", known_runs(workspace)
     if name == "latest" and runs:
-        return runs[-1]
+        return folder / runs[-1]
     for candidate in (Path(name), folder / name):
         if (candidate / RUN_FILE).is_file():
             return candidate
-    known = ", ".join(p.name for p in runs[-3:]) or "none"
+    known = ", ".join(runs[-3:]) or "none"
     raise InputError(f"there is no run {name!r} in {folder}; the newest are: {known}")
 
 
@@ -233,6 +237,7 @@ def bars_table(panel: Panel, liquidation_map: LiquidationMap, window: float) -> 
             **columns,
             "oi_base": panel.oi_base,
             "imbalance": features.imbalance[:, features.window_index(window)],
+            "hourly_quote_volume": features.hourly_quote_volume,
             "predicted_short": features.predicted_short_liquidations,
             "predicted_long": features.predicted_long_liquidations,
             "printed_short": panel.short_liquidations,

@@ -27,6 +27,12 @@ MakeRun = Callable[..., Path]
 Browse = Callable[..., "Watched"]
 pytestmark = pytest.mark.xdist_group("browser")
 SERIOUS = ("serious", "critical")
+LEAST_TARGET = 24.0
+"""Sides of what can be hit, pixels (WCAG 2.2, 2.5.8)."""
+ON_TOP = """link => {
+  const box = link.getBoundingClientRect();
+  return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2) === link;
+}"""
 
 
 @pytest.fixture
@@ -85,3 +91,25 @@ def test_no_page_has_a_serious_fault(pages: dict[str, Path], chromium_page: Brow
         assert watched.errors == []
         assert watched.requests == []
     assert faults == []
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_first_stop_of_every_page_leads_to_its_answer(
+    pages: dict[str, Path], chromium_page: Browse, width: int
+) -> None:
+    """By keyboard: out of sight, then seen whole on the first Tab; Enter puts the focus on the answer."""
+    for name, path in pages.items():
+        page = chromium_page(width=width).open(path)
+        link = page.locator("a.skip")
+        assert link.bounding_box()["width"] <= 1.0, name  # type: ignore[index]  # it is there
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the answer", name
+        box = link.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0.0, name
+        assert box["y"] >= 0.0, name
+        assert box["x"] + box["width"] <= width, name
+        assert min(box["width"], box["height"]) >= LEAST_TARGET, name
+        assert link.evaluate(ON_TOP), name
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement === document.querySelector('main h1')"), name

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -88,6 +89,19 @@ def test_figures_equal_those_of_the_runs_files(make_run: MakeRun) -> None:
     assert texts["buy_and_hold_return"] == percent(ratio * kept - 1.0)
 
 
+def test_random_entries_are_told_with_their_bars(make_run: MakeRun) -> None:
+    """The page says over which bars was drawn; a run whose map was never known has no such part."""
+    folder = make_run(trades=12)
+    drawn = json.loads((folder / "run.json").read_text())["summary"]["random_entry"]
+    known = np.flatnonzero(pq.read_table(folder / "bars.parquet")["imbalance"].to_numpy() >= 0.0)
+    assert drawn["bars_before"] == known[0] + 1
+    assert (
+        f"drawn over all {1500 - known[0] - 1:,} bars after the first"
+        in (page_of(folder).texts["chance"])
+    )
+    assert "chance" not in page_of(make_run(trades=12, imbalance=False, seed=8)).texts
+
+
 def test_every_trade_is_in_the_table_as_it_was_logged(make_run: MakeRun) -> None:
     """One row a trade with its prices, tier, exit reason and the split of its result."""
     folder = make_run(trades=12)
@@ -140,7 +154,7 @@ def test_page_names_its_origin(make_run: MakeRun) -> None:
 def test_page_asks_for_nothing(make_run: MakeRun) -> None:
     """No address leaves the file: no font, no script, no picture from elsewhere."""
     page = page_of(make_run())
-    assert page.addresses == ["data:,"]
+    assert page.addresses == ["data:,", "#verdict"]
 
 
 def test_changed_parameter_is_marked(make_run: MakeRun) -> None:

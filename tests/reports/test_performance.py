@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
+from liqtiers.reports.formatting import signed
 from liqtiers.reports.performance import (
     FEWEST_TRADES,
     buy_and_hold,
@@ -199,6 +200,15 @@ def test_warning_follows_the_interval_of_the_mean_trade(net: list[float], said: 
     assert warning is not None
     assert warning.startswith(said)
     assert "nan" not in warning
+
+
+@pytest.mark.parametrize("net", [[3.0, -2.0, 1.0], [100.0, 90.0] * FEWEST_TRADES])
+def test_the_interval_says_what_it_measures_and_in_what(net: list[float]) -> None:
+    """The net result of a trade, in quote currency: a bare number could be basis points or percent."""
+    figures = summary_of(net)
+    low, high = (signed(figures[f"mean_net_pnl_{end}"]) for end in ("low", "high"))
+    told = f"(95% interval of the mean trade, net: {low} to {high} in quote currency)"
+    assert told in (verdict(figures).warning or "")
 
 
 @pytest.mark.parametrize(

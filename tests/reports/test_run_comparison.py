@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from liqtiers.datasets.errors import InputError
-from liqtiers.reports.comparison_page import COMPARISON_FILE, sentence_of, write_comparison
+from liqtiers.reports.comparison_page import COMPARISON_FILE, write_comparison
+from liqtiers.reports.comparison_words import sentence_of
 from liqtiers.reports.run_comparison import compare_runs, trades_that_differ
 from liqtiers.reports.run_record import RunRecord, read_run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from liqtiers.reports.backtest_report import write_report
 from liqtiers.reports.comparison_page import write_comparison
 from liqtiers.reports.run_record import read_run
 from liqtiers.reports.workspace_index import INDEX_JSON, entries_of, write_index
+from liqtiers.scripts.main import DATA_VERBS, VERBS
 
 MakeRun = Callable[..., Path]
 
@@ -56,8 +58,12 @@ def test_what_cannot_be_read_is_listed_as_such(make_run: MakeRun, tmp_path: Path
 
 
 def test_an_empty_workspace_says_so(tmp_path: Path) -> None:
-    """Nothing yet, and which commands would change that; a hostile name stays text."""
-    assert "Nothing here yet" in write_index(tmp_path).read_text()
+    """Nothing yet, what to run first and which commands come then; a hostile name stays text."""
+    empty = write_index(tmp_path).read_text()
+    assert "Nothing here yet" in empty
+    verbs = re.findall(r"<code>liqtiers ([a-z ]+)</code>", empty)
+    assert verbs == ["demo", *("data import", "data fetch"), "map", "backtest", "evidence", "tune"]
+    assert {verb.removeprefix("data ") for verb in verbs} <= {*VERBS, *DATA_VERBS}
     folder = tmp_path / "runs" / "<img src=x>"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text("[]")
