@@ -272,6 +272,24 @@ _LIQUIDATION_MAP: Final = _table(
     ),
 )
 
+_DEPTH: Final = _table(
+    "depth",
+    [
+        _TS,
+        _AVAILABLE_AT,
+        _field("side", pa.string(), "bid or ask", "side of the order book", required=True),
+        _field("distance", pa.float64(), "fraction", "from the middle of the book", required=True),
+        _field("quantity", pa.float64(), "base", "quantity resting up to that distance"),
+        _field("notional", pa.float64(), "quote", "value resting up to it", required=True),
+    ],
+    ("ts", "side", "distance"),
+    (
+        Check(reason="side is neither bid nor ask", sql="side NOT IN ('bid', 'ask')"),
+        Check(reason="distance is not between 0 and 1", sql="distance <= 0 OR distance >= 1"),
+        Check(reason="negative quantity or notional", sql="quantity < 0 OR notional < 0"),
+    ),
+)
+
 TABLES: Final[Mapping[str, Table]] = MappingProxyType(
     {
         table.name: table
@@ -283,6 +301,7 @@ TABLES: Final[Mapping[str, Table]] = MappingProxyType(
             _POSITIONING,
             _LIQUIDATIONS,
             _LIQUIDATION_MAP,
+            _DEPTH,
         )
     }
 )

@@ -15,6 +15,7 @@ from ..datasets.instruments import Instrument
 from ..datasets.liquidation_map import MODEL_OPEN_INTEREST, MODEL_VOLUME, LiquidationMap
 from ..datasets.liquidation_map import parameter_rows as map_rows
 from ..datasets.naming import DAY_US
+from ..datasets.order_book import BookSeries
 from ..datasets.panel import Panel
 from ..strategies.parameters import parameter_rows
 from ..strategies.slippage import DepthSlippage
@@ -35,11 +36,12 @@ _NEARLY_ALL: Final = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MarketInput:
-    """A market to be studied: its bars, its map, its contract."""
+    """A market to be studied: its bars, its map, its contract, and order books where there are any."""
 
     panel: Panel
     liquidation_map: LiquidationMap
     instrument: Instrument
+    books: BookSeries | None = None
 
     @property
     def imported(self) -> bool:
@@ -143,6 +145,7 @@ def studies_of(
             panel=given.panel,
             features=given.liquidation_map.features,
             instrument=given.instrument,
+            books=given.books,
             window=settings.parameters.imbalance_window,
         )
         found[name] = market_study(market, given.recipe, rng=rng, settings=settings, progress=told)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from .evidence.claims import hours_words
 from .evidence_words import (
@@ -18,6 +19,10 @@ from .evidence_words import (
     with_interval,
 )
 from .formatting import UNKNOWN, money, number, share
+
+_NO_BOOK: Final = MappingProxyType(
+    {"trades": 0, "charged_bps": None, "book_bps": None, "beyond": 0}
+)
 
 
 def claim_rows(claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -153,6 +158,12 @@ def capacity_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     def a_year(value: float | None) -> str:
         return UNKNOWN if value is None else number(100.0 * value)
 
+    def bps(value: float | None) -> str:
+        return UNKNOWN if value is None else number(value)
+
+    def book(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        return row.get("book") or _NO_BOOK  # studies recorded before had none
+
     return [
         {
             "equity": round_money(row["equity"]),
@@ -160,6 +171,10 @@ def capacity_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
             "trades": f"{row['trades']:,}",
             **{k: a_year(row[k]) for k in ("gross", "fees", "slippage", "funding", "net")},
             "refused": row["refused"],
+            "charged": bps(book(row)["charged_bps"]),
+            "book": bps(book(row)["book_bps"]),
+            "book_trades": f"{book(row)['trades']:,}",
+            "beyond": f"{book(row)['beyond']:,}",
         }
         for row in rows
     ]

@@ -305,6 +305,26 @@ def capacity_words(capacity: Mapping[str, Any]) -> str:
     return f"Its net result falls to 0 at an equity of about {money(capacity['break_even'])}."
 
 
+def book_words(capacity: Mapping[str, Any]) -> str:
+    """Return what the order books of the time say of slippage; empty where there were none."""
+    rows = [row for row in capacity["rows"] if (row.get("book") or {}).get("trades")]
+    if not rows:
+        return ""
+    large = rows[-1]
+    of = f"{large['book']['trades']:,} of {large['trades']:,} trades"
+    text = (
+        f"In the order books of the time a fill would have cost {large['book']['book_bps']:.3g} bp at the "
+        f"largest equity, where {large['book']['charged_bps']:.3g} bp were charged ({of} have a book of the "
+        "5 minutes before both fills; between its distances the value is spread evenly)."
+    )
+    if large["book"]["beyond"]:
+        text += (
+            f" {large['book']['beyond']:,} fills are larger than all that the book shows: they would have "
+            "cost more."
+        )
+    return text
+
+
 def slippage_words(about: Mapping[str, Any]) -> str:
     """Return the law of slippage, with its figures."""
     costs = {row["name"]: row["value"] for row in about["costs"]}

@@ -144,10 +144,6 @@ def run(
 
 def _kinds(text: str) -> tuple[str, ...]:
     kinds = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-    if "depth" in kinds:
-        raise InputError(
-            "--what depth: the lake has no table of order book depth yet; leave it out"
-        )
     unknown = [kind for kind in kinds if kind not in WHAT]
     if unknown or not kinds:
         named = repr(unknown[0]) if unknown else "empty"

@@ -13,6 +13,7 @@ import typer
 
 from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.lake import Lake
+from liqtiers.datasets.order_book import book_series
 from liqtiers.datasets.panel_query import load_panel
 from liqtiers.reports.evidence.record import EVIDENCE_FILE
 from liqtiers.reports.evidence.study import StudySettings
@@ -195,7 +196,12 @@ def _input(
     _tell(f"{symbol}: the map over {len(panel):,} bars")
     instrument = options.contract_of(panel)
     built = options.map_for(lake, panel, instrument, maps[0] if maps else None, calibrate=calibrate)
-    return MarketInput(panel=panel, liquidation_map=built, instrument=instrument)
+    return MarketInput(
+        panel=panel,
+        liquidation_map=built,
+        instrument=instrument,
+        books=book_series(lake, venue, symbol),
+    )
 
 
 def _tell(step: str) -> None:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 GROUP: Final = "liqtiers.sources"
 """The entry point group in which sources are named."""
 
-WHAT: Final = ("bars", "mark", "metrics", "funding", "liquidations", "map")
-"""Kinds of data: mark are mark price bars, metrics open interest and ratios, map liquidation maps."""
+WHAT: Final = ("bars", "mark", "metrics", "funding", "liquidations", "depth", "map")
+"""Kinds of data: mark are mark price bars, metrics open interest and ratios, depth what rests in the order
+book by distance, map liquidation maps."""
 
 
 class Missing(Exception):  # noqa: N818  # an answer, not a fault

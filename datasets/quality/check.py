@@ -29,6 +29,7 @@ _COLUMNS: Final = {
     "positioning": others.POSITIONING,
     "liquidations": liquidations.COLUMNS,
     "liquidation_map": others.MAPS,
+    "depth": others.DEPTH,
 }
 _BESIDE: Final = (*bars_.PRICES, "volume")
 _FINEST_US: Final = timeframe_us("5m")
@@ -126,6 +127,8 @@ def _checked(lake: Lake, series: Series, rows: Stretch, stored: Sequence[Series]
             yield from liquidations.check_liquidations(
                 rows, timeframe, prices, same_venue=same_venue
             )
+        case "depth":
+            yield from others.check_depth(rows)
         case _:
             yield from others.check_maps(rows)
 

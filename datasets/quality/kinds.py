@@ -275,6 +275,24 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             "They are taken for a map that did not change.",
             _long_or_many,
         ),
+        "missing depth": Kind(
+            "stretches of 5 minutes without a snapshot of the order book",
+            "stretches",
+            "Fills in them are not held against the order book; a study of capacity counts those that were.",
+            _never,
+        ),
+        "repeated depth": Kind(
+            "snapshots of the order book equal the one before",
+            "snapshots",
+            "They are taken for a book that did not change.",
+            _long_or_many,
+        ),
+        "depth falls": Kind(
+            "less rests within a distance than within a smaller one",
+            "rows",
+            "That distance is left out: an order walks on to the next one, and costs more.",
+            _more_than(_FEW),
+        ),
         "duplicates": Kind(
             "rows of one key are stored twice",
             "rows",

@@ -1,4 +1,4 @@
-"""Checks of positioning ratios and of imported maps, and of keys that must be unique."""
+"""Checks of positioning, imported maps and order book depth; of files, and of keys that must be unique."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import pyarrow as pa
 
 from ..lake import Lake, Series
 from ..naming import HOUR_US
+from ..order_book import PATIENCE_US
 from ..query import files_between, partition_files, queried
 from ..schemas import TABLES
 from .finding import Hit
 from .stretches import Stretch
-from .times import gaps, long_runs, moment
+from .times import gaps, long_runs, marked, moment
 
 POSITIONING: Final = ("long_short_accounts", "top_long_short_positions", "taker_buy_sell")
 MAPS: Final = ("notional", "price_low")
+DEPTH: Final = ("notional", "distance")
 _STANDS_STILL_ROWS: Final = 6
+_BOOK_STANDS_STILL_ROWS: Final = 5
 
 
 def check_positioning(rows: Stretch) -> Iterator[Hit]:
@@ -41,9 +44,38 @@ def check_positioning(rows: Stretch) -> Iterator[Hit]:
 
 def check_maps(rows: Stretch) -> Iterator[Hit]:
     """Yield what is wrong with a stretch of imported maps."""
+    yield from _snapshots(rows, "maps", "price_low", least_rows=1, step_us=None)
+
+
+def check_depth(rows: Stretch) -> Iterator[Hit]:
+    """Yield what is wrong with a stretch of order book depth."""
+    # Snapshots come at no fixed pace; what counts is whether a fill finds one.
+    yield from _snapshots(
+        rows, "depth", "distance", least_rows=_BOOK_STANDS_STILL_ROWS, step_us=PATIENCE_US
+    )
+    distance, notional = rows.number("distance"), rows.number("notional")
+    # Rows of one side of a snapshot follow each other by distance; at the next side it falls back.
+    same_side = (np.diff(rows.ts) == 0) & (np.diff(distance) > 0.0)
+    falls = np.zeros(len(rows), dtype=bool)
+    falls[1:] = same_side & (np.diff(notional) < 0.0)
+    yield from marked(
+        "depth falls",
+        rows,
+        falls,
+        worst=-np.diff(notional, prepend=notional[:1]),
+        words=lambda at: (
+            f"{notional[at]:,.6g} within {distance[at]:.3g}, {notional[at - 1]:,.6g} nearer"
+        ),
+    )
+
+
+def _snapshots(
+    rows: Stretch, what: str, place_column: str, *, least_rows: int, step_us: int | None
+) -> Iterator[Hit]:
+    """Yield snapshots that are missing, or repeat the one before in all that they hold."""
     ts, place = np.unique(rows.ts, return_inverse=True)
-    yield from gaps("missing maps", ts)
-    price, notional = rows.number("price_low"), rows.number("notional")
+    yield from gaps(f"missing {what}", ts, step_us=step_us)
+    price, notional = rows.number(place_column), rows.number("notional")
     sums = np.stack(
         [
             np.bincount(place, weights, len(ts))
@@ -53,10 +85,10 @@ def check_maps(rows: Stretch) -> Iterator[Hit]:
     same = np.zeros(len(ts), dtype=bool)
     same[1:] = (sums[:, 1:] == sums[:, :-1]).all(axis=0)
     yield from long_runs(
-        "repeated maps",
+        f"repeated {what}",
         ts,
         same,
-        least_rows=1,
+        least_rows=least_rows,
         least_us=0.0,
         words=lambda at: f"{int(sums[0, at]):,} levels of {sums[1, at]:,.6g} together",
     )

@@ -1,9 +1,10 @@
-"""A series read one calendar year at a time, as numpy columns, so that memory is bounded."""
+"""A series read a year at a time, a long one by the month, as numpy columns: memory is bounded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from ..lake import Lake, Series
 from ..panel import BoolArray1D, Float64Array1D, Int64Array1D
 from ..query import read
+
+_MANY_ROWS: Final = 5_000_000
+"""Rows from which on a series is read by the month: six years of minutes are fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,23 +55,23 @@ class Stretch:
         return np.asarray(found[found >= self.lead], dtype=np.int64)
 
 
-def years_of(first_us: int, last_us: int) -> Iterator[tuple[int, int]]:
-    """Return the bounds of the calendar years of a span, UTC microseconds."""
-    first, last = (int(_year(us)) for us in (first_us, last_us))
-    for year in range(first, last + 1):
-        yield _start(year), _start(year + 1)
+def _spans(series: Series) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of the calendar years or months of a series, UTC microseconds."""
+    period: Literal["Y", "M"] = "M" if series.rows > _MANY_ROWS else "Y"
+    first, last = (
+        int(np.datetime64(us, "us").astype(f"datetime64[{period}]").astype(np.int64))
+        for us in (series.first_us, series.last_us)
+    )
+    for number in range(first, last + 1):
+        yield _start(number, period), _start(number + 1, period)
 
 
-def _year(us: int) -> int:
-    return int(np.datetime64(us, "us").astype("datetime64[Y]").astype(int))
-
-
-def _start(year: int) -> int:
-    return int(np.datetime64(year, "Y").astype("datetime64[us]").astype(np.int64))
+def _start(number: int, period: Literal["Y", "M"]) -> int:
+    return int(np.datetime64(number, period).astype("datetime64[us]").astype(np.int64))
 
 
 def stretches(lake: Lake, series: Series, columns: Sequence[str]) -> Iterator[Stretch]:
-    """Return a series year by year, each but the first with the last row of the one before.
+    """Return a series stretch by stretch, each but the first with the last row of the one before.
 
     Parameters
     ----------
@@ -77,7 +81,7 @@ def stretches(lake: Lake, series: Series, columns: Sequence[str]) -> Iterator[St
         Beyond `ts`.
     """
     before: Stretch | None = None
-    for start_us, end_us in years_of(series.first_us, series.last_us):
+    for start_us, end_us in _spans(series):
         rows = read_rows(lake, series, columns, start_us, end_us)
         if len(rows) == 0:
             continue

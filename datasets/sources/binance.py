@@ -3,7 +3,9 @@
 Facts that matter: older archives have no header; spot archives are in microseconds since 2025; a kline's
 ``close_time`` is the last millisecond of the bar; metrics are snapshots that appear some minutes later;
 the side of a forced order is the **order's** (SELL closes a long), and the stream behind it shows at
-most one a second and symbol since 2021-04-27, so that counts and sums are lower bounds.
+most one a second and symbol since 2021-04-27, so that counts and sums are lower bounds; book depth is no
+book but what rests within 0.2 (lately) and 1 to 5 percent of the middle, summed up, some twice a minute
+(Binance's answer in its public data repository, issue 447, 2026-05-12).
 """
 
 from __future__ import annotations
@@ -77,9 +79,12 @@ _HEADERLESS: Final = {
     len(_METRICS): _METRICS,
 }
 _ARCHIVE_NAME: Final = re.compile(
-    r"(?P<symbol>[A-Z0-9_]+)-(?:(?P<kind>metrics|fundingRate|liquidationSnapshot)|"
+    r"(?P<symbol>[A-Z0-9_]+)-(?:(?P<kind>metrics|fundingRate|liquidationSnapshot|bookDepth)|"
     r"(?P<interval>[0-9]+[smhdw]))-\d{4}-\d{2}"
 )
+
+
+_DEPTH: Final = ("timestamp", "percentage", "depth", "notional")
 
 
 def name_columns(raw: RawTable) -> RawTable:
@@ -335,6 +340,38 @@ def _open_interest_export(raw: RawTable, options: ImportOptions) -> list[Parsed]
     ]
 
 
+def _depth(raw: RawTable, options: ImportOptions) -> list[Parsed]:
+    symbol = _symbol(raw, options)
+    contract = _contract(raw, options, symbol)
+    if contract.of == "quote":
+        raise InputError(
+            f"{raw.path}: Binance does not say in which unit the depth of COIN-M books is; only USD-M "
+            "files can be imported"
+        )
+    cells = Cells(raw)
+    ts, _ = cells.times("timestamp", options.time_unit)
+    percentage = cells.numbers("percentage")
+    columns = {
+        "ts": ts,
+        "available_at": ts,
+        "side": np.where(percentage < 0.0, "bid", "ask").astype(object),
+        # As text it is a round number of hundredths of a percent.
+        "distance": np.round(np.abs(percentage) / 100.0, 8),
+        "quantity": cells.numbers("depth"),
+        "notional": cells.numbers("notional"),
+    }
+    return [
+        Parsed(
+            table="depth",
+            rows=cells.table(columns),
+            venue=venue_of(raw, options, VENUE),
+            symbol=symbol,
+            recognised="Binance order book depth by distance from the middle",
+            notes=contract.notes,
+        )
+    ]
+
+
 LAYOUTS: Final = (
     Layout(source="binance", name="klines", required=frozenset(KLINES[:11]), read=_klines),
     Layout(source="binance", name="metrics", required=frozenset(_METRICS), read=_metrics),
@@ -345,6 +382,7 @@ LAYOUTS: Final = (
         required=frozenset(_LIQUIDATIONS),
         read=_liquidations,
     ),
+    Layout(source="binance", name="book depth", required=frozenset(_DEPTH), read=_depth),
     Layout(
         source="binance",
         name="forced order stream",

@@ -1,12 +1,13 @@
 """How large could it have been traded? The strategy at growing equity, with slippage that grows with size.
 
 An edge that a book of ordinary depth eats is no edge. Slippage follows the square-root law, whose
-coefficient is shown; what was lost to it, to fees and to funding stands beside what price gave.
+coefficient is shown; what was lost to it, to fees and to funding stands beside what price gave. Where there
+are order books of the time, what these would have taken stands beside what the law took.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -18,6 +19,7 @@ from ...datasets.naming import DAY_US
 from ...strategies.backtest import BacktestResult
 from ...strategies.parameters import CostParameters, TierBreakoutParameters
 from ...strategies.replay import replay
+from .book_cost import NO_BOOKS, BookCost, book_cost, moments_of
 from .market import EvidenceMarket
 
 EQUITIES: Final = (10_000.0, 100_000.0, 1_000_000.0, 10_000_000.0, 100_000_000.0)
@@ -40,6 +42,8 @@ class CapacityRow:
         ``net = gross - fees - slippage + funding``; a year without compounding.
     refused : str
         Why there is no result, else empty.
+    book : BookCost
+        What the order books of the time say.
     """
 
     equity: float
@@ -51,6 +55,7 @@ class CapacityRow:
     funding: float
     net: float
     refused: str = ""
+    book: BookCost = NO_BOOKS
 
 
 def capacity(
@@ -91,7 +96,11 @@ def capacity(
         except InputError as error:
             rows.append(_refused(equity, str(error)))
             continue
-        rows.append(_row(run, equity, float(years)))
+        row = _row(run, equity, float(years))
+        if market.books is not None:
+            books = market.books.at(moments_of(run.trades).tolist())
+            row = replace(row, book=book_cost(run.trades, books))
+        rows.append(row)
     return tuple(rows)
 
 

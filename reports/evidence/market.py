@@ -18,6 +18,7 @@ from ...datasets.errors import InputError
 from ...datasets.instruments import Instrument
 from ...datasets.map_features import MapFeatures
 from ...datasets.naming import DAY_US, HOUR_US
+from ...datasets.order_book import BookSeries
 from ...datasets.panel import BoolArray1D, Float64Array1D, Int64Array1D, Panel
 
 HORIZON_HOURS: Final = (1, 4, 24)
@@ -39,6 +40,8 @@ class EvidenceMarket:
     features : MapFeatures
         Over the same bars.
     instrument : Instrument
+    books : BookSeries or None
+        Order books of the past, where there are any; no claim rests on them.
     window : float
         Distance within which the imbalance is taken, a fraction; one of the map's windows.
     """
@@ -46,6 +49,7 @@ class EvidenceMarket:
     panel: Panel
     features: MapFeatures
     instrument: Instrument
+    books: BookSeries | None = None
     window: float = 0.10
 
     def __post_init__(self) -> None:

@@ -128,7 +128,7 @@ def _market(
         "ways": None if study.ways is None else _ways(study.ways),
         "rule": _rule(study.runs),
         "capacity": {
-            "rows": [asdict(row) for row in study.capacity],
+            "rows": [{**asdict(row), "book": row.book._asdict()} for row in study.capacity],
             # Infinite where even the largest still gains, which JSON cannot hold.
             "break_even": break_even(study.capacity),
             "gains_at_all": bool(np.isinf(break_even(study.capacity))),

@@ -61,7 +61,9 @@ def test_prices_and_money_have_the_design_s_units(table: Table) -> None:
     known = {
         "UTC",
         "base",
+        "bid or ask",
         "count",
+        "fraction",
         "fraction per interval",
         "hours",
         "name",
@@ -75,7 +77,7 @@ def test_prices_and_money_have_the_design_s_units(table: Table) -> None:
 
 
 def test_the_tables_are_those_of_the_design() -> None:
-    """Name and key of each table; the mark price has bars of its own."""
+    """Name and key of each table; beyond the design's, mark price bars and order book depth."""
     assert {table.name: table.key for table in TABLES.values()} == {
         "bars": ("ts",),
         "mark_bars": ("ts",),
@@ -84,6 +86,7 @@ def test_the_tables_are_those_of_the_design() -> None:
         "positioning": ("ts",),
         "liquidations": ("ts", "side", "price", "quantity", "seq"),
         "liquidation_map": ("ts", "side", "price_low", "model"),
+        "depth": ("ts", "side", "distance"),
     }
 
 

@@ -121,6 +121,23 @@ def test_markup_in_names_stays_text(evidence_of_one: Path, tmp_path: Path) -> No
     assert text.count(html.escape(HOSTILE)) >= 6
 
 
+def test_order_books_stand_beside_what_was_charged(evidence_of_one: Path, tmp_path: Path) -> None:
+    """Where there were books, their cost of a fill is said, with how many trades had one; else nothing."""
+    assert "by order books" not in body_of(evidence_of_one)
+    path, about = changed(evidence_of_one, tmp_path)
+    rows = about["markets"][FULL]["capacity"]["rows"]
+    for row in rows:
+        row["book"] = {"trades": 7, "charged_bps": 3.25, "book_bps": 4.75, "beyond": 2}
+    path.write_text(json.dumps(about), encoding="utf-8")
+    text = body_of(write_evidence_page(path.parent))
+    assert (
+        "a fill would have cost 4.75 bp at the largest equity, where 3.25 bp were charged" in text
+    )
+    assert f"7 of {rows[-1]['trades']:,} trades have a book" in text
+    assert "2 fills are larger than all that the book shows" in text
+    assert "<th>by order books, bp</th>" in text
+
+
 def test_changed_record_is_refused_in_one_sentence(evidence_of_one: Path, tmp_path: Path) -> None:
     """A record that lacks what the page shows is named, without a traceback."""
     path, about = changed(evidence_of_one, tmp_path)

@@ -45,9 +45,7 @@ def checked(share: list[float], *findings: Finding, table: str = "bars") -> Chec
 
 def page_of(*each: CheckedSeries, path: Path) -> str:
     created = datetime(2026, 1, 2, tzinfo=UTC)
-    write_quality_page(
-        each, path, lake=Path("lake"), command="liqtiers data check", created_at=created
-    )
+    write_quality_page(each, path, lake="lake", command="liqtiers data check", created_at=created)
     return path.read_text()
 
 

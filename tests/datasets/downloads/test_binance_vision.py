@@ -84,6 +84,17 @@ def test_metrics_funding_and_mark_prices(served: Served, workspace: Path) -> Non
     }
 
 
+def test_order_book_depth_comes_by_the_day(served: Served, workspace: Path) -> None:
+    """Depth is a file a day."""
+    name = "BTCUSDT/BTCUSDT-bookDepth-2024-01-01.zip"
+    lines = ["timestamp,percentage,depth,notional"]
+    lines += [f"2024-01-01 00:00:07,{percent},10,{abs(percent)}000" for percent in (-2, -1, 1, 2)]
+    served.put(f"{BINANCE}/daily/bookDepth/{name}", zip_bytes(("d.csv", "\n".join(lines))))
+    words = ("--from", "2024-01-01", "--to", "2024-01-01", "--what", "depth")
+    assert fetch(served, "binance", "BTCUSDT", *words) == 0
+    assert stored(workspace) == {"depth:binance:BTCUSDT": 4}
+
+
 def test_archive_of_liquidations_that_ended_says_so(
     served: Served, workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -342,8 +353,8 @@ def test_torn_record_is_no_error(served: Served, workspace: Path) -> None:
         (("--from", "2024-13"), "--from '2024-13' is no month or day"),
         (("--from", "2024-02", "--to", "2024-01"), "holds no time"),
         (
-            ("--from", "2024-01", "--what", "depth"),
-            "--what depth: the lake has no table of order book depth",
+            ("--from", "2024-01", "--what", "depth", "--market", "cm"),
+            "--market cm has no depth of a known unit: use --market um",
         ),
         (("--from", "2024-01", "--what", "book"), "--what: 'book' is none of"),
         (("--from", "2024-01", "--what", "map"), "binance has no map: --what can be bars"),

@@ -40,6 +40,7 @@ def clean() -> Frames:
     rng = np.random.default_rng(1)
     frames["positioning"]["long_short_accounts"] = rng.lognormal(size=len(frames["positioning"]))
     frames["liquidation_map"] = _maps()
+    frames["depth"] = _books()
     return frames
 
 
@@ -58,6 +59,17 @@ def _maps() -> pd.DataFrame:
     rows["price_low"] = np.where(rows["side"] == "long", 90.0, 110.0)
     rows["price_high"] = rows["price_low"] + 1.0
     rows["notional"] = 1000.0 + np.arange(len(rows))
+    return rows
+
+
+def _books() -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    seconds = np.cumsum(rng.integers(20, 45, 500))
+    ts = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(seconds, unit="s")
+    rows = pd.DataFrame({"ts": np.repeat(ts, 4), "side": ["ask", "ask", "bid", "bid"] * 500})
+    rows["available_at"] = rows["ts"]
+    rows["distance"] = [0.01, 0.02] * 1000
+    rows["notional"] = np.cumsum(rng.uniform(1e5, 2e5, (1000, 2)), axis=1).ravel()
     return rows
 
 
@@ -226,6 +238,9 @@ FAULTS: list[tuple[str, str, Fault, int]] = [
     ("repeated positioning", "positioning", _hold("positioning", 100, 8, "long_short_accounts"), 8),
     ("missing maps", "liquidation_map", _drop("liquidation_map", 20, 6), 3),
     ("repeated maps", "liquidation_map", _set("liquidation_map", slice(40, 46), notional=7.0), 2),
+    ("missing depth", "depth", _drop("depth", 400, 120), 2),
+    ("repeated depth", "depth", _set("depth", slice(80, 108), notional=7.0), 6),
+    ("depth falls", "depth", _set("depth", slice(81, 82), notional=1.0), 1),
     ("set aside", "funding", _set("funding", slice(7, 9), rate=0.5), 2),
 ]  # fmt: skip
 

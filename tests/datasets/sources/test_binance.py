@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from liqtiers.datasets.errors import InputError
+from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.sources.parsed import ImportOptions
 from liqtiers.datasets.sources.registry import parse_file
 from source_files import (
@@ -22,6 +23,7 @@ from source_files import (
     micro,
     parse_one,
     put,
+    store,
     values,
     zipped,
 )
@@ -212,3 +214,27 @@ def test_klines_of_other_programs(tmp_path: Path) -> None:
     parsed = parse_one(put(tmp_path, "BTCUSDT.csv", header, kline(0), kline(1)))
     assert (parsed.table, parsed.timeframe) == ("bars", "1h")
     assert values(parsed.rows, "taker_buy_quote_volume") == [300.0, 300.0]
+
+
+def test_book_depth_becomes_sides_and_distances(tmp_path: Path) -> None:
+    """Percentages below 0 are bids; with two decimals or none a percent is a hundredth."""
+    rows = ["-1.00,800.5,55000000.5", "1,700,49000000", "0.20,90,6100000", "0.00,1,1"]
+    lines = ["timestamp,percentage,depth,notional", *(f"2024-01-01 00:00:07,{row}" for row in rows)]
+    parsed = parse_one(put(tmp_path, "BTCUSDT-bookDepth-2024-01-01.csv", *lines))
+    assert (parsed.table, parsed.venue, parsed.symbol) == ("depth", "binance", "BTCUSDT")
+    assert micro(parsed.rows, "ts") == [START + 7_000_000] * 4
+    assert micro(parsed.rows, "available_at") == [START + 7_000_000] * 4
+    assert values(parsed.rows, "side") == ["bid", "ask", "ask", "ask"]
+    assert values(parsed.rows, "distance") == [0.01, 0.01, 0.002, 0.0]
+    assert values(parsed.rows, "notional")[0] == 55000000.5
+    (report,) = store(Lake(tmp_path / "lake"), [parsed])
+    assert report.inserted == 3
+    assert report.reasons == {"distance is not between 0 and 1": 1}
+
+
+def test_depth_of_coin_margined_books_is_refused(tmp_path: Path) -> None:
+    """Its unit is not documented, so that no figure could be trusted."""
+    lines = ["timestamp,percentage,depth,notional", "2024-01-01 00:00:07,1,800,55"]
+    path = put(tmp_path, "BTCUSD_PERP-bookDepth-2024-01-01.csv", *lines)
+    with pytest.raises(InputError, match="only USD-M files can be imported"):
+        parse_file(path, options=ImportOptions())
