@@ -25,7 +25,7 @@ from ._as_of import (
 from ._bars import resample
 from ._series_name import SeriesName
 from .errors import InputError
-from .lake import Lake
+from .lake import MONTHS, Lake
 from .naming import DAY_US, HOUR_US, timeframe_us
 from .panel import BoolArray1D, Float64Array1D, Int64Array1D
 from .query import read
@@ -33,6 +33,8 @@ from .schemas import EVENTS
 
 _SECOND_US: Final = 1_000_000
 _MOST_CHANGES: Final = 12
+_ROWS_BEFORE: Final = 32
+"""Rows of a series from before the first bar that are read at least; three steps are looked at."""
 _POSITIONING: Final = ("long_short_accounts", "top_long_short_positions", "taker_buy_sell")
 
 
@@ -74,18 +76,37 @@ class Joins:
         self.notes: list[str] = []
 
     def _join(self, table: str, name: SeriesName, columns: Sequence[str]) -> _Joined:
-        rows = read(
-            self.lake,
-            table,
-            venue=name.venue,
-            symbol=name.symbol,
-            columns=("ts", "available_at", *columns),
-        )
+        rows = self._rows(table, name, ("ts", "available_at", *columns))
         kept = in_order_of_knowledge(_microseconds(rows, "ts"), _microseconds(rows, "available_at"))
         rows = rows.take(pa.array(kept))
         available = _microseconds(rows, "available_at")
         newest = newest_known(available, self.close_ts)
         return _Joined(rows, available, newest, is_fresh(available, newest, self.close_ts))
+
+    def _rows(self, table: str, name: SeriesName, columns: Sequence[str]) -> pa.Table:
+        """Return the rows of a series that can matter to the bars: theirs, and enough from before.
+
+        Enough to know how far apart rows come, and what was known at the first bar: the months before it
+        until they hold `_ROWS_BEFORE`. Of a series that begins later, its beginning.
+        """
+        folder = self.lake.folder(
+            table, venue=name.venue, symbol=name.symbol, timeframe=name.timeframe
+        )
+        months = list(self.lake.footers(self.lake.store.files(f"{folder}/{MONTHS}")).values())
+        start, end, before = None, int(self.close_ts[-1]) + _SECOND_US, 0
+        for month in reversed([m for m in months if m.last_us < self.ts[0]]):
+            if before < _ROWS_BEFORE:
+                start, before = month.first_us, before + month.rows
+        return read(
+            self.lake,
+            table,
+            venue=name.venue,
+            symbol=name.symbol,
+            timeframe=name.timeframe,
+            start_us=start,
+            end_us=max([end, *(m.first_us + 1 for m in months[:1])]),
+            columns=columns,
+        )
 
     def open_interest(
         self, names: tuple[SeriesName, ...]
@@ -155,9 +176,7 @@ class Joins:
 
     def _settled(self, name: SeriesName) -> tuple[Float64Array1D, Float64Array1D]:
         """Return the sum and the number of the settlements in each bar."""
-        rows = read(
-            self.lake, "funding", venue=name.venue, symbol=name.symbol, columns=("ts", "rate")
-        )
+        rows = self._rows("funding", name, ("ts", "rate"))
         # Exchanges stamp a settlement some milliseconds late.
         settled_at = (_microseconds(rows, "ts") + _SECOND_US // 2) // _SECOND_US * _SECOND_US
         rates = rows["rate"].to_numpy()
@@ -187,14 +206,7 @@ class Joins:
         for name in names:
             full = self._with_timeframe(name)
             used.append(str(full))
-            rows = read(
-                self.lake,
-                "liquidations",
-                venue=full.venue,
-                symbol=full.symbol,
-                timeframe=full.timeframe,
-                columns=("ts", "available_at", "side", "notional"),
-            )
+            rows = self._rows("liquidations", full, ("ts", "available_at", "side", "notional"))
             available = _microseconds(rows, "available_at")
             inside = self._covered(full, _microseconds(rows, "ts"), available) & ~covered
             for side, values in printed.items():

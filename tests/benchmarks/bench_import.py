@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from bench_panel_query import medians
+from memory import peak_mb
 from pyarrow import csv
 
 from liqtiers.datasets.importing import import_file
@@ -102,7 +102,7 @@ def check(files: list[Path]) -> int:
     return int(stored.num_rows)
 
 
-def peak_mb(files: list[Path]) -> float:
+def added_mb(files: list[Path]) -> float:
     """Return by how much an import raises the peak memory of a process, MB."""
     command = [sys.executable, __file__, "--alone", *map(str, files)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -112,9 +112,9 @@ def peak_mb(files: list[Path]) -> float:
 def alone(files: list[Path]) -> None:
     """Import in this process and print what it added at its peak, MB."""
     by_import(files[:1])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mb()
     by_import(files)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print(peak_mb() - before)
 
 
 def main() -> None:
@@ -138,7 +138,7 @@ def main() -> None:
                 {"import": lambda f=files: by_import(f), "pyarrow": lambda f=files: by_pyarrow(f)},
                 arguments.rounds,
             )
-            ratio, peak = taken["import"] / taken["pyarrow"], peak_mb(files)
+            ratio, peak = taken["import"] / taken["pyarrow"], added_mb(files)
             print(
                 f"{count} {kind} archives, {rows:,} rows: import {taken['import']:.2f} s = {ratio:.2f} "
                 f"times pyarrow alone ({taken['pyarrow']:.2f} s); {rows / taken['import']:,.0f} rows a "

@@ -691,6 +691,44 @@ class TestCausality:
             assert report.quarantined == 0
         return load(lake, timeframe, **self.CHOICE)
 
+    @settings(max_examples=12)
+    @given(first=st.integers(0, 70), length=st.integers(1, 40), seed=st.integers(0, 2**16))
+    def test_a_span_is_a_slice_of_what_is_joined(
+        self, tmp_path_factory: pytest.TempPathFactory, first: int, length: int, seed: int
+    ) -> None:
+        """What a span reads of other series changes nothing: months before it are read as far as needed."""
+        rng, lake = np.random.default_rng(seed), Lake(tmp_path_factory.mktemp("lake"))
+        opens = [START + k * DAY for k in range(110)]
+        put_bars(lake, opens, "1d")
+        # Known up to a day late, with holes; one each day, or now and then.
+        for table, share, columns in (
+            ("open_interest", 0.8, {"oi_base": 100.0}),
+            ("funding", 0.3, {"rate": 0.0001}),
+            ("positioning", 0.05, {"long_short_accounts": 1.0}),
+        ):
+            at = [t + HOUR for t in opens if rng.random() < share] or opens[:1]
+            late = [t + int(rng.integers(0, DAY)) for t in at]
+            values = {
+                name: list(size * rng.uniform(0.5, 2.0, len(at))) for name, size in columns.items()
+            }
+            put(lake, table, at, available=late, **values)
+        begin = int(rng.integers(0, 60))
+        put_sums(lake, opens[begin : begin + 40], "1d", [1.0] * 40, list(rng.uniform(0, 9, 40)))
+        span = {"start_us": opens[first], "end_us": opens[first] + length * DAY}
+        whole = load_panel(lake, **BTC, timeframe="1d")
+        part = load_panel(lake, **BTC, timeframe="1d", **span)
+        for name in column_names():
+            if name in ("oi_base", "oi_observed", "oi_series"):
+                continue  # the level of a series that fell silent before the span is not carried into it
+            np.testing.assert_array_equal(
+                getattr(part, name), getattr(whole, name)[first : first + length], err_msg=name
+            )
+        fresh = part.oi_series >= 0
+        np.testing.assert_array_equal(
+            part.oi_base[fresh], whole.oi_base[first : first + length][fresh]
+        )
+        np.testing.assert_array_equal(part.oi_series, whole.oi_series[first : first + length])
+
     def test_the_same_lake_gives_the_same_panel(self, tmp_path: Path) -> None:
         """Two loads have one fingerprint; sums do not depend on how threads finish."""
         lake = Lake(tmp_path)
