@@ -10,6 +10,8 @@ import numpy as np
 
 from ..lake import Lake, Series
 from ..naming import DAY_US, timeframe_us
+from ..order_book import DEPTH, PATIENCE_US
+from ..panel import Int64Array1D
 from ..schemas import EVENTS, TABLES
 from ..sources._names import same_instrument
 from . import bars as bars_
@@ -92,7 +94,7 @@ def check_series(
     hits: list[Hit] = []
     for rows in stretches(lake, series, _COLUMNS[series.table]):
         start_us, end_us = int(rows.ts[rows.lead]), int(rows.ts[-1]) + 1
-        days.add(rows.ts[rows.lead :])
+        days.add(_observed(series, rows.ts[rows.lead :]))
         _note_steps(steps, rows, days.first_day)
         hits += others.check_keys(lake, series, start_us, end_us)
         hits += _checked(lake, series, rows, stored)
@@ -217,6 +219,13 @@ def _finest(
     return min(fitting, key=lambda s: abs(np.log(lengths[s] / own)), default=None)
 
 
+def _observed(series: Series, ts: Int64Array1D) -> Int64Array1D:
+    """Return the times to count by the day: those of snapshots once, however many rows each has."""
+    if series.table == DEPTH:
+        return np.unique(ts // PATIENCE_US) * PATIENCE_US
+    return np.unique(ts) if series.table == "liquidation_map" else ts
+
+
 def _note_steps(steps: np.ndarray, rows: Stretch, first_day: int) -> None:
     """Keep each day's usual step, for the calendar."""
     ts = np.unique(rows.ts)
@@ -229,6 +238,8 @@ def _note_steps(steps: np.ndarray, rows: Stretch, first_day: int) -> None:
 def _step(series: Series, steps: np.ndarray) -> np.ndarray | int | None:
     if series.table == "liquidations":
         return None
+    if series.table == DEPTH:
+        return PATIENCE_US
     if TABLES[series.table].partitioned_by_timeframe and series.timeframe != EVENTS:
         return timeframe_us(str(series.timeframe))
     return np.where(steps > 0.0, steps, DAY_US)

@@ -22,13 +22,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from bench_panel_query import medians
-from memory import peak_mb
 from pyarrow import csv
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from liqtiers.datasets.importing import import_file
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.query import read
 from liqtiers.datasets.sources.parsed import ImportOptions
+from process_memory import peak_mb
 
 BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
 HEADER = (

@@ -96,12 +96,13 @@ class Kernel:
 def peak_bytes(bars: int) -> int:
     """Return the peak of memory of a process that builds a whole map over that many minutes."""
     code = (
-        "import resource, sys; sys.path[:0] = sys.argv[1:3];"
+        "import sys; sys.path[:0] = sys.argv[1:3];"
         "from bench_map import minutes;"
         "from liqtiers.datasets.instruments import instrument_for;"
         "from liqtiers.datasets.liquidation_map import build_map;"
         "build_map(minutes(int(sys.argv[3])), instrument_for('generic', 'COIN'));"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "from process_memory import peak_mb;"
+        "print(round(peak_mb() * 1024 * 1024))"
     )
     here = Path(__file__).parent
     done = subprocess.run(
@@ -110,7 +111,7 @@ def peak_bytes(bars: int) -> int:
         capture_output=True,
         text=True,
     )
-    return int(done.stdout) * 1024
+    return int(done.stdout)
 
 
 def main() -> None:

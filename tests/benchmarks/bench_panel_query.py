@@ -25,7 +25,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from memory import peak_mb
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from liqtiers.datasets._bars import resample
 from liqtiers.datasets.lake import Lake
@@ -33,6 +34,7 @@ from liqtiers.datasets.naming import timeframe_us
 from liqtiers.datasets.panel_query import load_panel
 from liqtiers.datasets.query import partition_files
 from liqtiers.datasets.schemas import TIMESTAMP
+from process_memory import peak_mb
 
 BTC = {"venue": "binance", "symbol": "BTCUSDT"}
 STORED = "1m"

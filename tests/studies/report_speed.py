@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
 import shutil
 import statistics
 import sys
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from liqtiers.reports.backtest_report import write_report
 from made_up_runs import write_made_up_run
+from process_memory import peak_mb
 
 TRADES = 400
 ZOOMS = 12
@@ -45,14 +45,14 @@ _PICTURE = """() => new Promise((done) => {
 def written(folder: str, bars: int, seed: int) -> dict[str, Any]:
     """Write a run and its page, in a process of its own; return where, how long, and the peak of memory."""
     run = write_made_up_run(Path(folder), bars=bars, trades=TRADES, seed=seed)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mb()
     begun = time.perf_counter()
     page = write_report(run)
     return {
         "page": str(page),
         "write_seconds": round(time.perf_counter() - begun, 2),
-        "run_mb": round(before / 1024),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "run_mb": round(before),
+        "peak_mb": round(peak_mb()),
     }
 
 

@@ -118,6 +118,23 @@ def test_clean_data_has_no_finding(tmp_path: Path, clean: Frames) -> None:
     assert [(each.series.table, each.findings) for each in checked if each.findings] == []
 
 
+@pytest.mark.parametrize("name", ["liquidation_map", "depth"])
+def test_a_day_of_few_snapshots_is_not_whole(tmp_path: Path, clean: Frames, name: str) -> None:
+    """Many rows a snapshot do not make up for snapshots that are missing."""
+    rows = clean[name]
+    if name == "depth":  # on whole minutes through two days
+        rows = pd.concat([rows.iloc[:4]] * 2_880)
+        minutes = pd.to_timedelta(np.repeat(np.arange(2_880), 4), unit="min")
+        rows = rows.assign(ts=pd.Timestamp("2024-01-02", tz="UTC") + minutes)
+        rows["available_at"] = rows["ts"]
+    later = rows["ts"] >= pd.Timestamp("2024-01-03 06:00", tz="UTC")
+    fewer = rows[~(later & (rows["ts"] < pd.Timestamp("2024-01-03 18:00", tz="UTC")))]
+    (checked,) = check_lake(stored(tmp_path, {name: fewer}))
+    day = pd.Timestamp("2024-01-03") - pd.Timestamp(checked.coverage.first_day, unit="D")
+    assert checked.coverage.share[day.days] == pytest.approx(0.5, abs=0.01)
+    assert checked.coverage.share[day.days - 1] == 1.0
+
+
 def _drop(name: str, first: int, count: int) -> Fault:
     def fault(frames: Frames) -> None:
         frames[name] = frames[name].drop(frames[name].index[first : first + count])
