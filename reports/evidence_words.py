@@ -315,7 +315,7 @@ def book_words(capacity: Mapping[str, Any]) -> str:
     text = (
         f"In the order books of the time a fill would have cost {large['book']['book_bps']:.3g} bp at the "
         f"largest equity, where {large['book']['charged_bps']:.3g} bp were charged ({of} have a book of the "
-        "5 minutes before both fills; between its distances the value is spread evenly, and the spread itself "
+        "5 minutes before both fills; value is spread evenly between its distances, and the spread itself "
         "is not seen)."
     )
     if large["book"]["beyond"]:
