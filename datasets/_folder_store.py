@@ -63,6 +63,10 @@ class FolderStore(Store):
         """Return a file's rows; the version says nothing, since writers hold each other off."""
         return read_parquet(self.root / name), ()
 
+    def content(self, name: str) -> tuple[bytes, Version]:
+        """Return a file's bytes; of the version, see `read`."""
+        return (self.root / name).read_bytes(), ()
+
     @contextmanager
     def writing(self, *folders: str) -> Iterator[int]:
         """Hold the lake's lock, and remove what killed writers left in folders."""

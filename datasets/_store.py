@@ -97,6 +97,16 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def content(self, name: str) -> tuple[bytes, Version]:
+        """Return a file's bytes, and the version that they are of.
+
+        Raises
+        ------
+        OSError
+            If there is no such file (`FileNotFoundError`), or it cannot be read.
+        """
+
+    @abstractmethod
     def writing(self, *folders: str) -> AbstractContextManager[int]:
         """Hold off other writers where that can be done, and remove what killed ones left in folders.
 
@@ -155,7 +165,10 @@ class Store(ABC):
         """
         new = {name: it for name, it in names.items() if (name, it) not in self._footers}
         for name, metadata in self._metadata(new).items():
-            self._footers[name, names[name]] = footer_of(metadata, self.shown(name))
+            try:
+                self._footers[name, names[name]] = footer_of(metadata, self.shown(name))
+            except (pa.ArrowException, TypeError, UnicodeError, OverflowError) as error:
+                raise self.unreadable(name, error) from error
         return {name: self._footers[name, version] for name, version in names.items()}
 
     def shown(self, name: str) -> str:
@@ -206,7 +219,7 @@ def footer_of(metadata: pq.FileMetaData, shown: str) -> Footer:
 def schema_version(metadata: Mapping[bytes, bytes] | None) -> int:
     """Return the version of the schema that a parquet file's metadata states."""
     stated = (metadata or {}).get(STAMP, b"")
-    return int(stated) if stated.isdigit() else FIRST_SCHEMA
+    return max(int(stated), FIRST_SCHEMA) if stated.isdigit() else FIRST_SCHEMA
 
 
 def check_address(address: str) -> None:

@@ -11,6 +11,7 @@ Left out on purpose: judging values against other tables (``quality``).
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,12 +21,14 @@ from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from ._store import Changed, schema_version
+from ._atomic import read_parquet, write_parquet
+from ._store import STAMP, Changed, schema_version
 from .errors import InputError, LakeError
 from .ladder import LADDER
 from .lake import MONTHS, QUARANTINE, Lake, check_schema, month_numbers, months_of, stamped
-from .query import month_of
+from .query import month_of, queried
 from .schemas import SCHEMA_VERSION, TABLES, Table
 from .validation import LINE, REASON, Sorted, complete, sort_rows
 
@@ -38,6 +41,7 @@ MIGRATIONS: Final[Mapping[int, Migration]] = MappingProxyType({})
 _Kind = Literal["damaged", "migrated", "mended", "foreign", "leftovers"]
 _Step = Callable[..., Iterable["Repair"]]
 _MOST_TRIES: Final = 20
+_ALL: Final = "SELECT * FROM read_parquet($files, hive_partitioning = false)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,18 +139,26 @@ def _read(lake: Lake, name: str, *, dry_run: bool) -> Iterator[Repair]:
 
 
 def _renew(lake: Lake, table: Table, name: str, *, dry_run: bool) -> Iterator[Repair]:
-    """Set a month aside that cannot be read, and bring an older one up to date."""
+    """Set a month aside that cannot be read, bring an older one up to date, make a spoilt footer anew."""
     try:
-        rows, version = lake.store.read(name)
+        content, version = lake.store.content(name)
+        rows = read_parquet(io.BytesIO(content))
         renewed, stated = _renewed(lake, table, name, rows)
     except (pa.ArrowException, InputError) as error:
         yield _put_aside(lake, name, error, dry_run=dry_run)
         return
+    kind: _Kind = "migrated"
     if stated < SCHEMA_VERSION:
-        if not dry_run:
-            lake.store.put(name, stamped(renewed), instead_of=version)
         words = f"brought from schema {stated} to {SCHEMA_VERSION}"
-        yield Repair(kind="migrated", name=name, words=words)
+    elif STAMP not in (rows.schema.metadata or {}):
+        words = "given checksums, which it was written without"
+    elif _is_spoilt(lake, name, content, renewed):
+        kind, words = "mended", "its footer was damaged, made anew from the rows, which are whole"
+    else:
+        return
+    if not dry_run:
+        lake.store.put(name, stamped(renewed), instead_of=version)
+    yield Repair(kind=kind, name=name, words=words)
 
 
 def _renewed(lake: Lake, table: Table, name: str, rows: pa.Table) -> tuple[pa.Table, int]:
@@ -157,6 +169,33 @@ def _renewed(lake: Lake, table: Table, name: str, rows: pa.Table) -> tuple[pa.Ta
     for step in range(stated, SCHEMA_VERSION):
         rows = MIGRATIONS[step](table.name, rows)
     return complete(table, rows).select(table.schema.names).cast(table.schema), stated
+
+
+def _is_spoilt(lake: Lake, name: str, content: bytes, rows: pa.Table) -> bool:
+    """Return whether a file's footer, which has no checksum, is not what its rows call for.
+
+    The rows are whole: their pages have checksums. The same library writes the same rows to the same bytes,
+    so it is enough to write them again. Another version of it may write them otherwise: then what can be
+    told is whether DuckDB reads what pyarrow does.
+    """
+    again = io.BytesIO()
+    write_parquet(stamped(rows), again)
+    if again.getvalue() == content:
+        return False
+    if _writer(content) == _writer(again.getvalue()):
+        return True
+    try:
+        found = queried(lake, _ALL, {"files": [name]})
+        return not found.select(rows.column_names).cast(rows.schema).equals(rows)
+    except (LakeError, pa.ArrowException, KeyError):
+        return True
+
+
+def _writer(content: bytes) -> str:
+    try:
+        return str(pq.read_metadata(io.BytesIO(content)).created_by)
+    except UnicodeError:
+        return ""
 
 
 def _sort(lake: Lake, table: Table, name: str, *, dry_run: bool) -> Iterator[Repair]:

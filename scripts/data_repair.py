@@ -23,10 +23,11 @@ def run(
         bool, typer.Option("--dry-run", help="Only say what would be done.")
     ] = False,
 ) -> None:
-    """Repair a lake: set damaged files aside, bring older ones up to date.
+    """Repair the lake's files, or set them aside.
 
-    Reads every file against its checksums. Exit code 3: rows are missing now; import or fetch them
-    again. Nothing is thrown away.
+    Holds every file against its checksums, brings older ones up to date, and puts doubled, strayed or
+    unsorted rows right; what is damaged goes to the quarantine. Exit code 3: rows are missing now; import
+    or fetch them again. Nothing is thrown away.
 
     Example: liqtiers data repair --dry-run
     """

@@ -32,9 +32,7 @@ DATA_VERBS: Final = {
     "import": Verb("data_import", "run", "Read files of exchanges and vendors into the lake."),
     "fetch": Verb("data_fetch", "run", "Fetch data of exchanges and vendors into the lake."),
     "check": Verb("data_check", "run", "Check what the lake holds for faults."),
-    "repair": Verb(
-        "data_repair", "run", "Repair a lake: set damaged files aside, bring older ones up to date."
-    ),
+    "repair": Verb("data_repair", "run", "Repair the lake's files, or set them aside."),
     "describe": Verb("data_describe", "run", "Show what the lake holds."),
 }
 VERBS: Final = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import base64
 import random
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from liqtiers.datasets import repair
 from liqtiers.datasets._atomic import read_parquet, write_parquet
 from liqtiers.datasets._store import STAMP, schema_version
 from liqtiers.datasets.errors import LakeError
-from liqtiers.datasets.lake import QUARANTINE, Lake
+from liqtiers.datasets.lake import QUARANTINE, Lake, stamped
 from liqtiers.datasets.query import read
 from liqtiers.datasets.repair import DAMAGED, Repair, repair_lake
 from liqtiers.datasets.schemas import SCHEMA_VERSION, TIMESTAMP
@@ -68,7 +68,9 @@ def mended(lake: Lake) -> list[Repair]:
 
 
 def rewrite(path: Path, rows: pa.Table) -> None:
-    """Put rows in place of a month's as another program would, in the same schema."""
+    """Put rows in place of a month's, stamped as ours are unless they are."""
+    if STAMP not in (rows.schema.metadata or {}):
+        rows = stamped(rows)
     with path.open("wb") as file:
         write_parquet(rows, file)
 
@@ -112,16 +114,23 @@ def test_a_second_damaged_file_of_a_name_does_not_replace_the_first(lake: Lake) 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_seen_or_means_nothing(lake: Lake, where: float, bit: int) -> None:
-    """Any single flipped bit of a month is found, unless every row is still what it was."""
+    """A month of which any single bit was flipped is found, or else reads as before, in part too."""
     path = months(lake)[0]
-    content = path.read_bytes()
+    whole, known, content = read(lake, "bars", **HOURLY), lake.series(), path.read_bytes()
+    span = {"start_us": START + 100 * HOUR, "end_us": START + 200 * HOUR}
+    part = read(lake, "bars", **HOURLY, **span)
     changed = bytearray(content)
     changed[int(where * len(content))] ^= 1 << bit
+    path.write_bytes(bytes(changed))
     try:
-        found = read_parquet(io.BytesIO(bytes(changed)))
-    except (pa.ArrowException, OSError):
-        return
-    assert found.equals(pq.read_table(io.BytesIO(content), partitioning=None))
+        if not list(repair_lake(lake, dry_run=True)):
+            assert Lake(lake.root).series() == known
+            assert read(lake, "bars", **HOURLY).equals(whole)
+            assert read(lake, "bars", **HOURLY, **span).equals(part)
+    except LakeError as error:
+        assert "newer liqtiers" in str(error)  # the version itself was hit
+    finally:
+        path.write_bytes(content)
 
 
 def test_rows_are_sorted_home_or_aside_or_once(lake: Lake) -> None:
@@ -182,6 +191,33 @@ def test_damaged_quarantine_and_leftovers(lake: Lake) -> None:
     assert sorted(found.kind for found in mended(lake)) == ["damaged", "leftovers"]
     assert lake.quarantine().num_rows == 0
     assert not list(lake.root.rglob("*.tmp"))
+
+
+def test_a_spoilt_footer_is_made_anew(lake: Lake) -> None:
+    """A footer has no checksum; the rows, which have, say what must stand in it."""
+    path, before = months(lake)[0], everything(lake)
+    content = path.read_bytes()
+    metadata = pq.read_metadata(path).metadata[b"ARROW:schema"]
+    units = base64.b64decode(metadata).replace(b"quote per base", b"quote per bose")
+    assert content.count(metadata) == 1
+    path.write_bytes(content.replace(metadata, base64.b64encode(units)))
+    assert path.read_bytes() != content
+    [found] = mended(lake)
+    assert "made anew from the rows" in found.words
+    assert everything(lake) == before
+
+
+def test_a_lake_without_checksums_is_given_them(lake: Lake) -> None:
+    """Files of the first liqtiers are read as they are, and rewritten once, by `data repair`."""
+    whole = read(lake, "bars", **HOURLY)
+    for path in months(lake):
+        pq.write_table(read_parquet(path).replace_schema_metadata(None), path, compression="zstd")
+    assert read(Lake(lake.root), "bars", **HOURLY).equals(whole)
+    assert {found.words for found in mended(lake)} == {
+        "given checksums, which it was written without"
+    }
+    assert mended(lake) == []
+    assert read(lake, "bars", **HOURLY).equals(whole)
 
 
 def test_a_dry_run_changes_nothing(lake: Lake) -> None:

@@ -69,7 +69,7 @@ def _data_check(folder: Path, moment: datetime) -> Path:
         series=series, findings=(gap,), coverage=Coverage(first_day=19_722, share=share)
     )
     path = folder / "check.html"
-    write_quality_page([checked], path, lake=folder, command="x", created_at=moment)
+    write_quality_page([checked], path, lake=str(folder), command="x", created_at=moment)
     return path
 
 
