@@ -111,7 +111,8 @@ def _root(
 ) -> None:
     """Test whether liquidation-map imbalances ever predicted moves, after costs.
 
-    What runs produce goes to the folder named by LIQTIERS_HOME, else ./liqtiers-data.
+    What runs produce goes to the folder named by LIQTIERS_HOME, else ./liqtiers-data. The lake is in
+    there, too, or where LIQTIERS_LAKE says: another folder, or s3://bucket/lake.
 
     Example: liqtiers demo
     """
