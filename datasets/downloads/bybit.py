@@ -93,6 +93,7 @@ class BybitApi(Source):
         """Look at the answer's code, and whether it holds rows."""
         value = json_of(path)
         code = value.get("retCode") if isinstance(value, dict) else None
+        code = code if isinstance(code, int) else str(code)[:40]
         told = str(value.get("retMsg"))[:120] if isinstance(value, dict) else ""
         if code in _TOO_MANY or code in _BUSY:
             raise Broken(f"{piece.request.url}: Bybit answered {code} {told}")

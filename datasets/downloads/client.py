@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import httpx2 as httpx
 
 from ..errors import DownloadError, InputError
-from .source import Broken, Missing, Request, Source
+from .source import Broken, Missing, Request, Source, count_of
 
 LARGEST_DOWNLOAD: Final = 2 * 1024**3
 """Bytes; an answer that is longer is cut off and refused."""
@@ -197,7 +197,8 @@ class Client:
             raise Broken(self.scrub(f"{url}: the answer cannot be unpacked ({error})")) from None
         except httpx.TransportError as error:
             raise Broken(self.scrub(f"{url}: the connection failed ({error})")) from None
-        except (httpx.InvalidURL, httpx.HTTPError) as error:
+        except (httpx.InvalidURL, httpx.HTTPError, ValueError) as error:
+            # A ValueError comes of a redirect to a port that no address has.
             raise DownloadError(self.scrub(f"{url}: cannot be asked for ({error})")) from None
 
     def _target(self, response: httpx.Response) -> str:
@@ -254,8 +255,9 @@ class Client:
                         f"{self.scrub(url)}: the answer repeats the key; it is not kept"
                     )
             sink.write(block)
-        came, length = response.num_bytes_downloaded, response.headers.get("content-length", "")
-        if length.isdigit() and int(length) != came:
+        came = response.num_bytes_downloaded
+        length = count_of(response.headers.get("content-length", ""))
+        if length not in (None, came):
             raise Broken(f"{self.scrub(url)}: {came} of {length} bytes came")
 
     def _check_key(self, source: Source, url: str) -> None:
@@ -311,11 +313,11 @@ def _retry_after(text: str | None) -> float | None:
     """Return the seconds that a Retry-After header asks for, given as seconds or as a date."""
     if text is None:
         return None
-    if text.strip().isdigit():
-        return float(text)
+    if (seconds := count_of(text.strip())) is not None:
+        return float(seconds)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(tz=UTC)).total_seconds())

@@ -23,6 +23,7 @@ from .source import (
     Source,
     Wish,
     closed_windows,
+    count_of,
     json_of,
     milliseconds,
 )
@@ -78,8 +79,9 @@ class CoinglassApi(Source):
 
     def pause_after(self, headers: Mapping[str, str]) -> float:
         """Wait for the next minute once all requests of this one are used."""
-        used, most = headers.get("api-key-use-limit", ""), headers.get("api-key-max-limit", "")
-        spent = used.isdigit() and most.isdigit() and int(used) >= int(most) > 0
+        used = count_of(headers.get("api-key-use-limit", ""))
+        most = count_of(headers.get("api-key-max-limit", ""))
+        spent = used is not None and most is not None and used >= most > 0
         return self.period if spent else 0.0
 
     def plan(self, wish: Wish) -> list[Piece]:

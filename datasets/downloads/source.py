@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -353,6 +354,15 @@ def json_of(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise Broken(f"the answer is not whole JSON ({error})") from None
+
+
+def count_of(text: str) -> int | None:
+    """Return a header's whole number, or None where it is none that a server means.
+
+    Digits of other alphabets pass `str.isdigit`, and some of them, as too many digits, are no number to
+    `int`.
+    """
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def closed_windows(wish: Wish, bars: int, step: timedelta) -> Iterator[Span]:
