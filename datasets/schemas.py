@@ -145,7 +145,8 @@ _BARS: Final = _table(
         *_OHLC,
         Check(
             reason="negative volume",
-            sql="volume < 0 OR quote_volume < 0 OR trades < 0 OR taker_buy_volume < 0",
+            sql="volume < 0 OR quote_volume < 0 OR trades < 0 OR taker_buy_volume < 0"
+            " OR taker_buy_quote_volume < 0",
         ),
     ),
     partitioned_by_timeframe=True,

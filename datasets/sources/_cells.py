@@ -21,6 +21,19 @@ _UNIT_EDGES: Final = (("s", 1e8, 1e11), ("ms", 1e11, 1e14), ("us", 1e14, 1e17), 
 _NAMES: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _EMPTY: Final = frozenset({"", "nan", "null", "none", "<na>", "nat"})
 _LAST_SECOND: Final = 10**11  # in the year 5138
+# Years 385 and 3554: well within those of four digits in any time zone.
+_FIRST_WRITTEN: Final = -5 * 10**10
+_LAST_WRITTEN: Final = 5 * 10**10
+_UNITS_A_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_WITH_TRUTHS: Final = frozenset({"boolean", "mixed", "mixed-integer"})
+_WHOLE_MOMENT: Final = (
+    r"\s*(?:\d{4}[-/. ]\d{1,2}[-/. ]\d{2}|\d{8}"
+    r"|(?:\d{4}[-/. ]\d{1,2}[-/. ]\d{1,2}|\d{8})[T ]"
+    r"(?:\d{2}|\d{1,2}:\d{2}|\d{1,2}:\d{1,2}:\d{2}(?:\.\d+)?|\d{4}|\d{6}(?:\.\d+)?)"
+    r"\s*(?:Z|[-+]\d{2}(?::?\d{2})?)?)\s*"
+)
+"""ISO 8601, and with days, months and hours of one digit where another number follows. The last number has
+two: of one digit, it may be half of what was meant."""
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
 
@@ -75,8 +88,8 @@ class Cells:
         values = to_numbers(column)
         if np.isfinite(values).sum() * 2 < len(values):
             texts = column.astype(str)
-            # Words such as "now" and "today" would be moments of the machine's clock.
-            texts = texts.where(texts.str.contains(r"\d", regex=True), "")
+            # "now" would be a moment of the machine's clock; "2024-01-01T00:3" was cut off.
+            texts = texts.where(texts.str.fullmatch(_WHOLE_MOMENT), "")
             parsed = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
             return self._from_datetimes(parsed, name), "ISO dates"
         units = np.full(len(values), "", dtype=object)
@@ -146,16 +159,32 @@ class Cells:
 
 def texts_of(raw: RawTable, name: str) -> pd.Series[str]:
     """Return a column as stripped texts, empty where there is no value."""
-    column = raw.frame[name].astype(object)
-    return column.where(column.notna(), "").astype(str).str.strip()
+    column = as_texts(raw.frame[name])
+    return column.where(raw.frame[name].notna(), "").str.strip()
+
+
+def as_texts(column: pd.Series[Any]) -> pd.Series[str]:
+    """Return a column's cells as texts; what is missing stays so.
+
+    Moments of years that cannot be written are the numbers that the file has for them.
+    """
+    if column.dtype.kind == "M":
+        moments = column.astype("int64")
+        seconds = moments // _UNITS_A_SECOND[column.dt.unit]
+        if (column.notna() & ((seconds < _FIRST_WRITTEN) | (seconds > _LAST_WRITTEN))).any():
+            return moments.astype(str)
+    return column.astype(object).astype(str)
 
 
 def to_numbers(column: pd.Series[Any]) -> Float64Array1D:
-    """Return a column's cells as numbers, NaN where a cell is none."""
+    """Return a column's cells as numbers, NaN where a cell is none, as true and false are not."""
     if isinstance(column.dtype, pd.StringDtype):
         # Eight times as fast where every cell is a number, and then equal to the last bit.
         with suppress(pa.ArrowException):
             return np.asarray(pa.array(column).cast(pa.float64()).to_numpy(zero_copy_only=False))
+    # What a csv brings are texts throughout, which is quickly told.
+    if column.dtype in (bool, object) and pd.api.types.infer_dtype(column) in _WITH_TRUTHS:
+        column = column.where(~column.map(lambda cell: isinstance(cell, bool)), None)
     try:
         return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -163,7 +192,23 @@ def to_numbers(column: pd.Series[Any]) -> Float64Array1D:
         return np.array([_number(cell) for cell in column], dtype=np.float64)
 
 
-def product(one: Float64Array1D, other: Float64Array1D) -> Float64Array1D:
+def number_in_json(value: Any) -> float:
+    """Return a value of JSON as a number, which a text can be, and true and false are not.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        If it is none, or beyond any float.
+    """
+    if isinstance(value, bool):
+        raise TypeError(f"{str(value)[:40]!r} is not a number")
+    # Python alone takes grouped digits, and those of other alphabets, for numbers.
+    if isinstance(value, str) and (not value.isascii() or "_" in value):
+        raise ValueError(f"{value[:40]!r} is not a number")
+    return float(value)
+
+
+def product(one: Float64Array1D, other: Float64Array1D | float) -> Float64Array1D:
     """Return a product; one beyond any float is infinite, which the quarantine catches."""
     with np.errstate(over="ignore", invalid="ignore"):
         return one * other
@@ -171,7 +216,7 @@ def product(one: Float64Array1D, other: Float64Array1D) -> Float64Array1D:
 
 def _number(cell: Any) -> float:
     try:
-        return float(cell)
+        return number_in_json(cell)
     except (TypeError, ValueError):
         return np.nan
     except OverflowError:

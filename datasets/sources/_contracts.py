@@ -50,11 +50,15 @@ class Contract:
     ) -> tuple[Float64Array1D, Float64Array1D]:
         """Return quantity in coins and value in the quote currency."""
         if self.of == "coins":
-            quantity = units * self.size
+            quantity = self.worth(units)
             return quantity, product(quantity, price)
-        value = units * self.size
+        value = self.worth(units)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return value / price, value
+
+    def worth(self, units: Float64Array1D) -> Float64Array1D:
+        """Return how many coins, or how much of the quote currency, so many units are."""
+        return product(units, self.size)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..errors import InputError
-from ._cells import texts_of
+from ._cells import as_texts, texts_of
 from ._names import check_own_symbol, same_instrument, symbol_in_name
 from ._raw import RawTable
 from .parsed import ImportOptions, Parsed
@@ -133,7 +133,7 @@ def by_symbol(raw: RawTable, options: ImportOptions) -> list[tuple[str, RawTable
 
 def own_name(raw: RawTable, column: str) -> str:
     """Return the name in a column of one venue or symbol, as the file writes it."""
-    return str(raw.frame[column].iloc[0]).strip()
+    return str(as_texts(raw.frame[column].iloc[:1]).iloc[0]).strip()
 
 
 def symbol_of(raw: RawTable, options: ImportOptions, default: str | None = None) -> str:

@@ -8,6 +8,7 @@ and does not stop the file.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import gzip
 import io
 import json
@@ -35,6 +36,9 @@ _LARGEST_RATIO: Final = 200
 
 _BLOCK: Final = 2**20
 
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_QUOTE_BEGINS: Final = re.compile(rb'(?:^|,)"')
+_QUOTE_ENDS: Final = re.compile(rb'(?:[^"]|"")*"(?!")')
 _NUMBER: Final = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?")
 
 
@@ -181,7 +185,13 @@ def _unzip(path: Path, *, keep: bool = True) -> bytes:
         RuntimeError,
         NotImplementedError,
         ValueError,
+        IndexError,  # a name of no letters inside, on Python 3.11
     ) as error:
+        raise InputError(f"{path}: the zip is damaged or cut off; fetch it again") from error
+    except OSError as error:
+        # A place inside that lies before the file's begin; what else the system refuses is no damage.
+        if error.errno != errno.EINVAL:
+            raise
         raise InputError(f"{path}: the zip is damaged or cut off; fetch it again") from error
 
 
@@ -207,11 +217,19 @@ def _parquet(path: Path) -> RawTable:
         if size.num_rows * size.num_columns * 8 > LARGEST_FILE:
             raise InputError(f"{path}: unpacks to over {LARGEST_FILE >> 30} GiB; split it")
         # What pandas wrote beside the columns is not trusted: an index is a column like any other.
-        frame = pq.read_table(path, partitioning=None).to_pandas(ignore_metadata=True)
+        table = pq.read_table(path, partitioning=None)
+        table.validate(full=True)  # texts, whose bytes no reader looks at until they are used
+        frame = table.to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the parquet file is damaged or cut off ({error})") from error
+        raise InputError(
+            f"{path}: the parquet file is damaged or cut off ({_first_line(error)})"
+        ) from error
     frame.columns = [str(name).strip() for name in frame.columns]
     return _checked(RawTable(path, frame, np.arange(1, len(frame) + 1, dtype=np.int64)))
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _checked(table: RawTable) -> RawTable:
@@ -255,7 +273,7 @@ def _json_lines(content: bytes) -> JsonLines | None:
 def _csv(path: Path, content: bytes) -> RawTable:
     _check_text(path, content)
     body = content.lstrip(b"\xef\xbb\xbf \r\n")
-    before = content[: len(content) - len(body)].count(b"\n")
+    before = len(_LINE_END.findall(content[: len(content) - len(body)]))
     first = body.split(b"\n", 1)[0].decode("utf-8")
     headed = not _is_row(first.rstrip("\r").split(","))
     if headed and not body[len(first.encode()) :].strip() and b"\r" not in body.strip():
@@ -281,7 +299,7 @@ def _csv(path: Path, content: bytes) -> RawTable:
             ),
         )
     except (pa.ArrowException, ValueError, KeyError) as error:
-        raise InputError(f"{path}: is not a readable csv ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{path}: is not a readable csv ({_first_line(error)})") from error
     numbers = _line_numbers(body, table.num_rows + len(broken) + headed) + before
     bad = np.array([number for number, _ in broken], dtype=np.int64) - 1
     good = np.delete(numbers, [*([0] if headed else []), *bad])
@@ -305,13 +323,45 @@ def _check_text(path: Path, content: bytes) -> None:
 
 
 def _line_numbers(body: bytes, rows: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the line of each row, from 1: the reader leaves out empty lines and does not count them."""
-    if b"\n\n" in body or b"\n\r\n" in body:
-        ends = [line.strip(b"\r") for line in body.split(b"\n")]
-        filled = np.flatnonzero([bool(line) for line in ends]) + 1
-        if len(filled) == rows:
-            return filled.astype(np.int64)
+    """Return the line of each row, from 1.
+
+    The reader leaves out empty lines and does not count them, ends a line at a lone carriage return too,
+    and lets a cell in quotes go on over several.
+    """
+    lone = body.count(b"\r") - body.count(b"\r\n")
+    if lone or body.count(b"\n") + (not body.endswith(b"\n")) != rows:
+        lines = _LINE_END.split(body)
+        found = [number for number, line in enumerate(lines, start=1) if line]
+        if len(found) != rows:
+            found = _begins(lines)
+        if len(found) == rows:
+            return np.array(found, dtype=np.int64)
     return np.arange(1, rows + 1, dtype=np.int64)
+
+
+def _begins(lines: list[bytes]) -> list[int]:
+    """Return the lines on which rows begin where cells in quotes go on over several."""
+    found, inside = [], False
+    for number, line in enumerate(lines, start=1):
+        if line and not inside:
+            found.append(number)
+        inside = _ends_inside(line, inside=inside)
+    return found
+
+
+def _ends_inside(line: bytes, *, inside: bool) -> bool:
+    """Return whether a line ends within a cell in quotes; a quote amid a cell is a letter like any other."""
+    place: int = 0
+    while True:
+        if inside:
+            closed = _QUOTE_ENDS.match(line, place)
+            if closed is None:
+                return True
+            place = closed.end()
+        opened = _QUOTE_BEGINS.search(line, place)
+        if opened is None:
+            return False
+        place, inside = opened.end(), True
 
 
 def _is_row(cells: list[str]) -> bool:

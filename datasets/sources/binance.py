@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..naming import timeframe_us
 from ..panel import Float64Array1D
 from ..schemas import EVENTS
-from ._cells import Cells
+from ._cells import Cells, as_texts
 from ._contracts import Contract, check_amounts, check_traded, contract_of
 from ._layout import Layout, by_symbol, own_name, symbol_of, venue_of
 from ._raw import RawTable
@@ -162,7 +162,7 @@ def _volumes(cells: Cells, contract: Contract) -> dict[str, Float64Array1D]:
     columns = {name: cells.numbers(name) for pair in names for name in pair}
     if contract.of == "quote":  # COIN-M: contracts, and what they are worth in coins
         for base, quote in names:
-            columns[base], columns[quote] = columns[quote], columns[base] * contract.size
+            columns[base], columns[quote] = columns[quote], contract.worth(columns[base])
     return columns
 
 
@@ -178,7 +178,7 @@ def _metrics_of(raw: RawTable, options: ImportOptions, symbol: str) -> list[Pars
     contract = _contract(raw, options, symbol)
     base, quote = cells.numbers("sum_open_interest"), cells.numbers("sum_open_interest_value")
     if contract.of == "quote":  # COIN-M: contracts, and what they are worth in coins
-        base, quote = quote, base * contract.size
+        base, quote = quote, contract.worth(base)
     open_interest = cells.table({**moments, "oi_base": base, "oi_quote": quote})
     ratios = {
         "long_short_accounts": cells.numbers("count_long_short_ratio"),
@@ -300,7 +300,7 @@ def _forced_orders(
     }
     identity = pd.DataFrame({name: columns[name] for name in ("ts", "side", "price", "quantity")})
     # Archives repeat rows exactly; a repeat is the same order, so it keeps the same key.
-    whole = pd.concat([identity, raw.frame.reset_index(drop=True).astype(str)], axis=1)
+    whole = pd.concat([identity, raw.frame.reset_index(drop=True).apply(as_texts)], axis=1)
     first = ~whole.duplicated()
     columns["seq"] = (
         (identity[first].groupby(list(identity.columns), dropna=False).cumcount())

@@ -68,7 +68,7 @@ def _klines(raw: RawTable, options: ImportOptions) -> list[Parsed]:
         contract = contract_of(raw.path, VENUE, symbol, options)
         size, turnover = cells.numbers("size"), cells.numbers("turnover")
         if contract.of == "quote":
-            size, turnover = turnover, size * contract.size
+            size, turnover = turnover, contract.worth(size)
         columns |= {"volume": size, "quote_volume": turnover}
         notes = contract.notes
     return [
@@ -93,7 +93,7 @@ def _open_interest(raw: RawTable, options: ImportOptions) -> list[Parsed]:
     columns = {
         "ts": ts,
         "available_at": ts + OPEN_INTEREST_LAG_US,
-        name: cells.numbers("openInterest") * contract.size,
+        name: contract.worth(cells.numbers("openInterest")),
     }
     return [
         Parsed(

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..naming import timeframe_us
 from ..schemas import EVENTS, TABLES
 from ..validation import LINE
-from ._cells import TIMESTAMP, Cells
+from ._cells import TIMESTAMP, Cells, texts_of
 from ._contracts import check_traded, contract_of
 from ._layout import Layout, by_symbol, by_venue, hints_of, own_name, symbol_of, venue_of
 from ._raw import RawTable
@@ -68,9 +68,7 @@ def _bars(raw: RawTable, options: ImportOptions) -> list[Parsed]:
 def _invented(raw: RawTable) -> np.ndarray[Any, np.dtype[np.bool_]]:
     if "gap_filled" not in raw.columns:
         return np.zeros(len(raw.frame), dtype=bool)
-    return (
-        raw.frame["gap_filled"].astype(str).str.strip().str.lower().isin(["true", "1"]).to_numpy()
-    )
+    return texts_of(raw, "gap_filled").str.lower().isin(["true", "1"]).to_numpy()
 
 
 def _volumes(cells: Cells, columns: dict[str, Any], *, long_names: bool) -> list[str]:
@@ -267,7 +265,9 @@ LAYOUTS: Final = (
     Layout(
         source="tardis",
         name="liquidations",
-        required=frozenset({"exchange", "symbol", "local_timestamp", "side", "price", "amount"}),
+        required=frozenset(
+            {"exchange", "symbol", "timestamp", "local_timestamp", "side", "price", "amount"}
+        ),
         read=_tardis,
     ),
 )

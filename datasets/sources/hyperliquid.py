@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ..errors import InputError
 from ..validation import LINE
-from ._cells import TIMESTAMP
+from ._cells import TIMESTAMP, number_in_json
 from .parsed import ImportOptions, Parsed
 
 SNAPSHOT: Final = "hyperliquid_states"
@@ -40,22 +40,25 @@ def parse_states(path: Path, value: Any, options: ImportOptions) -> Parsed | Non
     try:
         states = [each["state"] for each in value[SNAPSHOT]]
         # One moment for all: when the last account was looked at, all of them were known.
-        moment = int(np.int64(max(int(state["time"]) for state in states) * 1000))
+        moment = int(np.int64(max(int(number_in_json(state["time"])) for state in states) * 1000))
         positions = [p["position"] for state in states for p in state["assetPositions"]]
         own = [p for p in positions if p["coin"] == options.symbol]
         levels = pd.DataFrame(
             {
-                "side": ["long" if float(p["szi"]) > 0.0 else "short" for p in own],
-                "price": [float(p["liquidationPx"] or np.nan) for p in own],
-                "size": [abs(float(p["szi"])) for p in own],
+                "price": [_price(p["liquidationPx"]) for p in own],
+                "size": [number_in_json(p["szi"]) for p in own],
             }
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: is no snapshot of Hyperliquid's states ({error!r})") from None
-    known = levels[levels["price"] > 0.0].assign(notional=lambda f: f["price"] * f["size"])
+    known = levels[levels["price"] > 0.0].assign(
+        side=lambda f: np.where(f["size"] > 0.0, "long", "short"),
+        notional=lambda f: f["price"] * f["size"].abs(),
+    )
     if known.empty:
         raise InputError(f"{path}: no account holds {options.symbol} with a liquidation price")
-    summed = known.groupby(["side", "price"], as_index=False)["notional"].sum()
+    with np.errstate(over="ignore"):  # what is beyond any float, the quarantine catches
+        summed = known.groupby(["side", "price"], as_index=False)["notional"].sum()
     ts = pa.array(np.full(len(summed), moment, dtype=np.int64)).cast(TIMESTAMP)
     rows = pa.table(
         {
@@ -78,3 +81,7 @@ def parse_states(path: Path, value: Any, options: ImportOptions) -> Parsed | Non
         recognised=f"positions of {len(states)} accounts on Hyperliquid",
         notes=(f"{without} positions have no liquidation price",) if without else (),
     )
+
+
+def _price(value: Any) -> float:
+    return np.nan if value is None else number_in_json(value)

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ..errors import InputError
 from ..validation import LINE
-from ._cells import TIMESTAMP, Cells
+from ._cells import TIMESTAMP, Cells, number_in_json
 from ._layout import Layout, by_symbol, symbol_of, venue_of
 from ._raw import RawTable
 from .parsed import ImportOptions, Parsed
@@ -68,14 +68,31 @@ def _moment(path: Path, options: ImportOptions) -> int:
     return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
+def _list(value: Any) -> list[Any]:
+    """Return a list that is one: a text or an object would give its letters or names as values."""
+    if not isinstance(value, list):
+        raise TypeError(f"{str(value)[:40]!r} is not a list")
+    return value
+
+
+def _numbers(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array([number_in_json(value) for value in _list(values)], dtype=np.float64)
+
+
 def _axis(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return a map's prices, which must ascend."""
-    prices = np.asarray(values, dtype=np.float64)
-    if prices.ndim != 1 or len(prices) < 2 or not np.isfinite(prices).all():
+    prices = _numbers(values)
+    if len(prices) < 2 or not np.isfinite(prices).all():
         raise ValueError("the prices are not two or more numbers")
-    if not (np.diff(prices) > 0.0).all():
+    if not (prices[1:] > prices[:-1]).all():
         raise ValueError("the prices do not ascend")
     return prices
+
+
+def _upper_edges(prices: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, Any]:
+    """Return each price and a step; one beyond any float is infinite, which the quarantine catches."""
+    with np.errstate(over="ignore"):
+        return prices + float(np.median(np.diff(prices)))
 
 
 def _level_table(
@@ -87,7 +104,7 @@ def _level_table(
     short: np.ndarray[Any, Any],
     model: str,
 ) -> pa.Table:
-    keep = notional > 0.0
+    keep = notional != 0.0  # what is below, or is none, goes to the quarantine
     count = int(keep.sum())
     moment = pa.array(np.full(count, moment_us, dtype=np.int64)).cast(TIMESTAMP)
     return pa.table(
@@ -107,7 +124,7 @@ def _level_table(
 def _coinank(path: Path, data: dict[str, Any], options: ImportOptions) -> Parsed:
     prices = _axis(data["prices"])
     columns = {
-        name: np.asarray(values, dtype=np.float64)
+        name: _numbers(values)
         for name, values in data.items()
         if isinstance(values, list) and name != "prices"
     }
@@ -122,9 +139,9 @@ def _coinank(path: Path, data: dict[str, Any], options: ImportOptions) -> Parsed
     rows = _level_table(
         _moment(path, options),
         prices=prices,
-        edges=prices + float(np.median(np.diff(prices))),
+        edges=_upper_edges(prices),
         notional=notional,
-        short=np.arange(len(prices)) >= int(data["lastIndex"]),
+        short=np.arange(len(prices)) >= int(number_in_json(data["lastIndex"])),
         model=model,
     )
     what = "leverage classes" if by_leverage else "venues"
@@ -139,20 +156,19 @@ def _coinank(path: Path, data: dict[str, Any], options: ImportOptions) -> Parsed
 
 def _coinglass_heatmap(path: Path, data: dict[str, Any], options: ImportOptions) -> Parsed:
     edges = _axis(data["y_axis"])
-    candles = data["price_candlesticks"]
-    seconds = np.array([float(candle[0]) for candle in candles])
+    candles = [_list(candle) for candle in data["price_candlesticks"]]
+    seconds = _numbers([candle[0] for candle in candles])
     if not ((seconds > 1e8) & (seconds < 1e11)).all():
         raise ValueError("a candle's time is not in seconds")
     times = seconds.astype(np.int64) * 1_000_000
-    closes = np.array([float(candle[4]) for candle in candles])
-    cells = np.asarray([[float(x) for x in row[:3]] for row in data["liquidation_leverage_data"]])
+    closes = _numbers([candle[4] for candle in candles])
+    cells = np.stack([_numbers(_list(row)[:3]) for row in data["liquidation_leverage_data"]])
     if not np.isfinite(cells[:, :2]).all():
         raise ValueError("an index is not a number")
     # Before the cast, which a number that no integer holds would not survive.
     if (cells[:, :2] >= (len(times), len(edges))).any() or cells[:, :2].min() < 0:
         raise ValueError("an index points outside the axes")
     column, row = cells[:, 0].astype(np.int64), cells[:, 1].astype(np.int64)
-    step = float(np.median(np.diff(edges)))
     length = int(np.median(np.diff(times))) if len(times) > 1 else 0
     # A column is drawn over its candle and known when that has closed.
     moment = pa.array(times[column] + length).cast(TIMESTAMP)
@@ -162,7 +178,7 @@ def _coinglass_heatmap(path: Path, data: dict[str, Any], options: ImportOptions)
             "available_at": moment,
             "side": np.where(edges[row] > closes[column], "short", "long").astype(object),
             "price_low": edges[row],
-            "price_high": edges[row] + step,
+            "price_high": _upper_edges(edges)[row],
             "notional": cells[:, 2],
             "model": ["coinglass heatmap"] * len(cells),
         }
@@ -179,9 +195,9 @@ def _coinglass_heatmap(path: Path, data: dict[str, Any], options: ImportOptions)
 
 
 def _coinglass_map(path: Path, levels: dict[str, Any], options: ImportOptions) -> Parsed:
-    entries = [entry for value in levels.values() for entry in value]
-    prices = np.array([float(entry[0]) for entry in entries])
-    notional = np.array([float(entry[1]) for entry in entries])
+    entries = [_list(entry) for value in levels.values() for entry in _list(value)]
+    prices = _numbers([entry[0] for entry in entries])
+    notional = _numbers([entry[1] for entry in entries])
     if not entries:
         raise ValueError("there are no levels")
     try:
