@@ -25,7 +25,7 @@ lake = Lake(Path("liqtiers-data") / "lake")
 assert_type(lake.root, Path)
 assert_type(lake.series(), list[Series])
 assert_type(lake.series("bars")[0].timeframe, str | None)
-assert_type(refresh_catalog(lake), Path)
+assert_type(refresh_catalog(lake), str)
 
 rows = read(
     lake, "bars", venue="binance", symbol="BTCUSDT", timeframe="1h", columns=["ts", "close"]
