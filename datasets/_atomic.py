@@ -103,7 +103,8 @@ def sync_folder(folder: Path) -> None:
 
 def remove_leftovers(series: Path) -> int:
     """Remove what killed writes left and count it; whoever holds the lake's lock knows that they are dead."""
-    leftovers = list(series.glob(f"**/.*{_TEMPORARY}"))
+    found = series.glob(f"**/.*.parquet.[0-9]*{_TEMPORARY}")
+    leftovers = [path for path in found if path.is_file()]
     for leftover in leftovers:
         leftover.unlink(missing_ok=True)
     return len(leftovers)

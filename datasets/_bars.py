@@ -17,14 +17,14 @@ from .validation import grid_origin_us
 
 _COLUMNS: Final = {
     "bars": ("open", "high", "low", "close", "volume", "quote_volume", "taker_buy_volume"),
-    "mark_bars": ("high", "low"),
+    "mark_bars": ("high", "low", "epoch_us(available_at) AS available"),
 }
 _AS_STORED: Final = """
     SELECT epoch_us(ts) AS bucket, {columns}
     FROM read_parquet($files, hive_partitioning = false)
     WHERE ts >= make_timestamptz($start_us::BIGINT) AND ts < make_timestamptz($end_us::BIGINT)
 """
-_REDUCED_BY: Final = {"high": np.maximum, "low": np.minimum}
+_REDUCED_BY: Final = {"high": np.maximum, "low": np.minimum, "available": np.maximum}
 """The rest are sums, but for the first open and the last close."""
 
 
@@ -132,7 +132,7 @@ def _reduced(rows: pa.Table, step: int, origin: int) -> pd.DataFrame:
     ts = rows["bucket"].to_numpy()
     bucket = (ts - origin) // step * step + origin
     starts = np.flatnonzero(np.diff(bucket, prepend=bucket[:1] - 1))
-    ends = np.append(starts[1:], len(ts)) - 1
+    ends = np.append(starts[1:], len(ts))[: len(starts)] - 1
     made: dict[str, np.ndarray] = {
         "bucket": bucket[starts],
         "parts": ends - starts + 1,

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -69,7 +70,7 @@ class BucketStore(Store):
         All that lies below the pattern's first wildcard is listed, a thousand objects a request: s3fs' own
         glob goes from folder to folder, a request each.
         """
-        fixed = pattern.split("*", 1)[0].rpartition("/")[0]
+        fixed = re.split(r"[*?]", pattern, maxsplit=1)[0].rpartition("/")[0]
         try:
             listed = self._asked(
                 lambda: self._files.find(self._path(fixed) if fixed else self._base, detail=True)
@@ -130,19 +131,34 @@ class BucketStore(Store):
             yield made
             self._send(name, made.read_bytes(), {})
 
-    def move(self, name: str, to: str) -> None:
-        """Copy a file and remove it."""
-        self._asked(lambda: self._files.mv(self._path(name), self._path(to)))
+    def move(self, name: str, to: str, *, version: Version) -> None:
+        """Copy a file, and remove it on the condition that it is still what was copied."""
+        content, found = self.content(name)
+        if found != version:
+            raise Changed(self.shown(name))
+        self._send(to, content, {"IfNoneMatch": "*"})
+        bucket, key, _ = self._files.split_path(self._path(name))
+        tag, _ = cast("_Version", version)
+        self._conditional(
+            name,
+            lambda: self._files.call_s3("delete_object", Bucket=bucket, Key=key, IfMatch=tag),
+        )
 
     def copy(self, name: str, target: Path) -> None:
         """Fetch a file."""
         self._asked(lambda: self._files.get_file(self._path(name), str(target)))
 
     @contextmanager
-    def reading(self, names: Sequence[str]) -> Iterator[Reading]:
+    def database(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Give a database that reads through s3fs, only those parts of files that it needs."""
-        with open_database() as connection:
-            connection.register_filesystem(self._files)
+        with open_database() as database:
+            database.register_filesystem(self._files)
+            yield database
+
+    @contextmanager
+    def reading(self, names: Sequence[str]) -> Iterator[Reading]:
+        """Give a database, and the addresses, which hold what is there when they are read."""
+        with self.database() as connection:
             yield Reading(connection, [self.place(name) for name in names], fixed=False)
 
     def place(self, name: str = "") -> str:
@@ -177,15 +193,19 @@ class BucketStore(Store):
         return f"{self._base}/{name}"
 
     def _send(self, name: str, content: bytes, condition: Mapping[str, Any]) -> None:
+        self._conditional(
+            name,
+            lambda: self._files.pipe_file(
+                self._path(name), content, chunksize=_SINGLE_PUT_BYTES, **condition
+            ),
+        )
+
+    def _conditional(self, name: str, request: Callable[[], object]) -> None:
         try:
-            self._asked(
-                lambda: self._files.pipe_file(
-                    self._path(name), content, chunksize=_SINGLE_PUT_BYTES, **condition
-                )
-            )
+            self._asked(request)
         except OSError as error:
             answer = getattr(error.__cause__, "response", {}).get("Error", {})
-            if condition and answer.get("Code") in _LOST_RACE:
+            if answer.get("Code") in _LOST_RACE:
                 raise Changed(self.shown(name)) from error
             raise
 
@@ -195,7 +215,8 @@ class BucketStore(Store):
 
         try:
             return request()
-        except BotoCoreError as error:
+        except (BotoCoreError, ValueError) as error:
+            # A ValueError comes of an endpoint that is no address.
             raise LakeError(
                 f"cannot reach the lake at {self.address}: {str(error).splitlines()[0]}"
             ) from error
@@ -203,7 +224,10 @@ class BucketStore(Store):
 
 def _pattern(pattern: str) -> str:
     """Return a pattern of `Path.glob` as a regular expression."""
-    parts = [re.escape(part).replace(r"\*", "[^/]*") for part in pattern.split("**/")]
+    parts = [
+        re.escape(part).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+        for part in pattern.split("**/")
+    ]
     return "(?:.*/)?".join(parts)
 
 

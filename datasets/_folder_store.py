@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
@@ -22,7 +24,7 @@ from ._atomic import (
     sync_folder,
     write_atomically,
 )
-from ._duckdb import connect
+from ._duckdb import connect, open_database
 from ._store import Reading, Store, Version
 
 _DESCRIPTORS: Final = Path("/proc/self/fd")
@@ -57,6 +59,8 @@ class FolderStore(Store):
             state = (self.root / name).stat()
         except OSError:
             return None
+        if not stat.S_ISREG(state.st_mode):
+            return None
         return state.st_ino, state.st_mtime_ns, state.st_size
 
     def read(self, name: str) -> tuple[pa.Table, Version]:
@@ -81,8 +85,9 @@ class FolderStore(Store):
     @contextmanager
     def making(self, name: str) -> Iterator[Path]:
         """Give a hidden path beside the file's, which is renamed."""
-        for leftover in self.root.glob(f".{name}.*"):
-            leftover.unlink(missing_ok=True)
+        for leftover in self.root.glob(f".{name}.[0-9]*"):
+            if leftover.is_file():
+                leftover.unlink(missing_ok=True)
         made = self.root / f".{name}.{os.getpid()}"
         try:
             yield made
@@ -91,8 +96,8 @@ class FolderStore(Store):
             with suppress(OSError):
                 made.unlink()
 
-    def move(self, name: str, to: str) -> None:
-        """Rename a file."""
+    def move(self, name: str, to: str, *, version: Version) -> None:  # noqa: ARG002
+        """Rename a file; of the version, see `read`."""
         make_folder((self.root / to).parent)
         (self.root / name).replace(self.root / to)
         sync_folder((self.root / to).parent)
@@ -104,6 +109,12 @@ class FolderStore(Store):
             target.hardlink_to((self.root / name).resolve())
         except OSError:
             shutil.copyfile(self.root / name, target)
+
+    @contextmanager
+    def database(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a database of its own."""
+        with open_database() as database:
+            yield database
 
     @contextmanager
     def reading(self, names: Sequence[str]) -> Iterator[Reading]:

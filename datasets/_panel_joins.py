@@ -25,7 +25,7 @@ from ._as_of import (
 from ._bars import resample
 from ._series_name import SeriesName
 from .errors import InputError
-from .lake import MONTHS, Lake
+from .lake import Lake
 from .naming import DAY_US, HOUR_US, timeframe_us
 from .panel import BoolArray1D, Float64Array1D, Int64Array1D
 from .query import read
@@ -33,6 +33,8 @@ from .schemas import EVENTS
 
 _SECOND_US: Final = 1_000_000
 _MOST_CHANGES: Final = 12
+_LEAD_US: Final = 45 * DAY_US
+"""How far before the first bar observations are priced; what is older is stale but for monthly series."""
 _ROWS_BEFORE: Final = 32
 """Rows of a series from before the first bar that are read at least; three steps are looked at."""
 _POSITIONING: Final = ("long_short_accounts", "top_long_short_positions", "taker_buy_sell")
@@ -59,6 +61,8 @@ class Joins:
     lake : Lake
     timeframe : str
         Of the bars.
+    own : SeriesName
+        What the bars are of.
     ts : ndarray of int64, shape (n,)
         Open of each bar, UTC microseconds.
     close : ndarray of float64, shape (n,)
@@ -66,10 +70,17 @@ class Joins:
     """
 
     def __init__(
-        self, lake: Lake, timeframe: str, *, ts: Int64Array1D, close: Float64Array1D
+        self,
+        lake: Lake,
+        timeframe: str,
+        *,
+        own: SeriesName,
+        ts: Int64Array1D,
+        close: Float64Array1D,
     ) -> None:
         self.lake = lake
         self.timeframe = timeframe
+        self.own = own
         self.ts = ts
         self.close = close
         self.close_ts = ts + timeframe_us(timeframe)
@@ -84,19 +95,23 @@ class Joins:
         return _Joined(rows, available, newest, is_fresh(available, newest, self.close_ts))
 
     def _rows(self, table: str, name: SeriesName, columns: Sequence[str]) -> pa.Table:
-        """Return the rows of a series that can matter to the bars: theirs, and enough from before.
+        """Return the rows of a series that can matter to the bars.
 
-        Enough to know how far apart rows come, and what was known at the first bar: the months before it
-        until they hold `_ROWS_BEFORE`. Of a series that begins later, its beginning.
+        Those that became known within them, and enough from before to know how far apart rows come and what
+        was known at the first bar: the months that were wholly known by then, back until they hold
+        `_ROWS_BEFORE`. Of a series that begins later, its beginning.
         """
         folder = self.lake.folder(
             table, venue=name.venue, symbol=name.symbol, timeframe=name.timeframe
         )
-        months = list(self.lake.footers(self.lake.store.files(f"{folder}/{MONTHS}")).values())
+        months = list(self.lake.footers(self.lake.files(folder)).values())
         start, end, before = None, int(self.close_ts[-1]) + _SECOND_US, 0
-        for month in reversed([m for m in months if m.last_us < self.ts[0]]):
+        known = [month for month in months if month.known_us <= self.ts[0]]
+        for month in reversed(known):
             if before < _ROWS_BEFORE:
                 start, before = month.first_us, before + month.rows
+        if start is not None:
+            start = min([start, *(m.first_us for m in months if m.known_us > self.ts[0])])
         return read(
             self.lake,
             table,
@@ -135,12 +150,10 @@ class Joins:
     def _in_coins(self, name: SeriesName, joined: _Joined) -> Float64Array1D:
         base = joined.rows["oi_base"].to_numpy().astype(np.float64)
         quote = joined.rows["oi_quote"].to_numpy().astype(np.float64)
-        # The price of the observation's own moment: the last bar closed by then.
         happened = _microseconds(joined.rows, "ts")
-        bar = np.searchsorted(self.close_ts, happened, side="right") - 1
-        price = np.where(bar >= 0, self.close[np.maximum(bar, 0)], np.nan)
-        coins = np.where(np.isfinite(base), base, quote / price)
+        coins = base
         if not np.isfinite(base).all():
+            coins = np.where(np.isfinite(base), base, quote / self._prices_at(happened))
             self.notes.append(
                 f"Open interest of {name} is given in money and was made coins by the last close "
                 "before each observation."
@@ -149,6 +162,33 @@ class Joins:
         known = joined.newest >= 0
         out[known] = coins[joined.newest[known]]
         return out
+
+    def _prices_at(self, moments: Int64Array1D) -> Float64Array1D:
+        """Return the close of the last bar closed by each moment, of bars before the first one too.
+
+        What was seen before the span is the level that it begins with, so that its price must not depend on
+        where the span begins.
+        """
+        closes, close_ts = self.close, self.close_ts
+        early = moments[moments < close_ts[0]]
+        if len(early):
+            try:
+                before = resample(
+                    self.lake,
+                    "bars",
+                    venue=self.own.venue,
+                    symbol=self.own.symbol,
+                    timeframe=self.timeframe,
+                    start_us=max(int(early.min()), int(self.ts[0]) - _LEAD_US) - DAY_US,
+                    end_us=int(self.ts[0]),
+                )
+            except InputError:
+                pass  # the bars begin here
+            else:
+                closes = np.concatenate([before.frame["close"].to_numpy(dtype=np.float64), closes])
+                close_ts = np.concatenate([before.ts + timeframe_us(self.timeframe), close_ts])
+        bar = np.searchsorted(close_ts, moments, side="right") - 1
+        return np.where(bar >= 0, closes[np.maximum(bar, 0)], np.nan)
 
     def funding(self, names: tuple[SeriesName, ...]) -> tuple[Float64Array1D, Float64Array1D]:
         """Return the last settled rate known, and the sum of those settled within each bar."""
@@ -248,7 +288,7 @@ class Joins:
         return SeriesName(name.venue, name.symbol, best)
 
     def mark(self, names: tuple[SeriesName, ...]) -> tuple[Float64Array1D, Float64Array1D]:
-        """Return the highest and lowest mark price of each bar."""
+        """Return the highest and lowest mark price of each bar, where they were known at its close."""
         high, low = self._unknown(), self._unknown()
         for name in names:
             try:
@@ -271,7 +311,13 @@ class Joins:
             _, ours, theirs = np.intersect1d(
                 self.ts, marks.ts, assume_unique=True, return_indices=True
             )
-            free = np.isnan(high[ours])
+            in_time = marks.frame["available"].to_numpy()[theirs] <= self.close_ts[ours]
+            if not in_time.all():
+                self.notes.append(
+                    f"{int((~in_time).sum())} mark-price bars of {name} became known after their close and "
+                    "are not used."
+                )
+            free = np.isnan(high[ours]) & in_time
             high[ours[free]] = marks.frame["high"].to_numpy()[theirs[free]]
             low[ours[free]] = marks.frame["low"].to_numpy()[theirs[free]]
             if marks.partial:

@@ -136,12 +136,22 @@ class Store(ABC):
         """Give a path on this machine to make a file at, which then takes its place; inside `writing`."""
 
     @abstractmethod
-    def move(self, name: str, to: str) -> None:
-        """Give a file another name; where that is taken, the newer file counts."""
+    def move(self, name: str, to: str, *, version: Version) -> None:
+        """Give a file a name that is free.
+
+        Raises
+        ------
+        Changed
+            If it is not of this version any more; see `put`.
+        """
 
     @abstractmethod
     def copy(self, name: str, target: Path) -> None:
         """Copy a file into a folder of this machine, by a link where that is possible."""
+
+    @abstractmethod
+    def database(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """Give a database of its own that can read the store's places."""
 
     @abstractmethod
     def reading(self, names: Sequence[str]) -> AbstractContextManager[Reading]:
@@ -228,8 +238,10 @@ def check_address(address: str) -> None:
     Raises
     ------
     InputError
-        If it has another scheme, no bucket, or a key in it.
+        If it has another scheme, no bucket, a key in it, or names that readers would take for partitions.
     """
+    if re.match(r"s3:(?!//)", address):
+        raise InputError(f"{address!r} is no lake: write for example {BUCKET_SCHEME}bucket/lake")
     scheme = re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", address)
     if scheme is None:
         return
@@ -244,7 +256,8 @@ def check_address(address: str) -> None:
             "the lake's address must not hold a key: leave it out and set AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY, or a profile"
         )
-    if re.search(r"[*?\[\]]", address) or not bucket:
+    inside = address.removeprefix(BUCKET_SCHEME)
+    if re.search(r"[*?\[\]]|//|(^|/)(venue|symbol|timeframe|year|month)=", inside) or not bucket:
         raise InputError(f"{address!r} is no lake: write for example {BUCKET_SCHEME}bucket/lake")
 
 

@@ -9,17 +9,18 @@ address, which DuckDB reads with its httpfs extension.
 from __future__ import annotations
 
 import re
+from typing import Final
 
 import duckdb
 import pyarrow as pa
 
-from ._store import Store
 from .errors import InputError, LakeError
 from .ladder import LADDER, LADDER_FILE, LADDER_SCHEMA
 from .lake import Lake
 from .schemas import TABLES, Table
 
 CATALOG_NAME = "catalog.duckdb"
+_MONTHS: Final = "year=[12][0-9][0-9][0-9]/month=[01][0-9].parquet"
 
 
 def refresh_catalog(lake: Lake) -> str:
@@ -41,7 +42,7 @@ def refresh_catalog(lake: Lake) -> str:
     try:
         with (
             lake.store.writing(),
-            lake.store.reading([]) as (connection, _, _),
+            lake.store.database() as connection,
             lake.store.making(CATALOG_NAME) as made,
         ):
             literal = str(made).replace("'", "''")
@@ -49,8 +50,8 @@ def refresh_catalog(lake: Lake) -> str:
             connection.execute("USE catalog")
             connection.execute(_units_sql())
             for table in TABLES.values():
-                connection.execute(_view_sql(lake.store, table))
-            connection.execute(_ladder_sql(lake.store))
+                connection.execute(_view_sql(lake, table))
+            connection.execute(_ladder_sql(lake))
             connection.execute("USE memory")
             connection.execute("DETACH catalog")
     except (OSError, duckdb.Error) as error:
@@ -58,29 +59,33 @@ def refresh_catalog(lake: Lake) -> str:
     return shown
 
 
-def _view_sql(store: Store, table: Table) -> str:
+def _view_sql(lake: Lake, table: Table) -> str:
     partitions = ["venue", "symbol", *(["timeframe"] if table.partitioned_by_timeframe else [])]
-    return _view_of_files(store, table.name, table.schema, partitions, "month=*.parquet")
+    stored = bool(lake.files("/".join([table.name, *("*" for _ in partitions)])))
+    return _view_of_files(lake, table.name, table.schema, partitions, _MONTHS, stored=stored)
 
 
-def _ladder_sql(store: Store) -> str:
+def _ladder_sql(lake: Lake) -> str:
     partitions = ["venue", "symbol", "timeframe", "map"]
-    return _view_of_files(store, LADDER, LADDER_SCHEMA, partitions, LADDER_FILE)
+    stored = bool(lake.store.files(f"{LADDER}/*/*/*/*/{LADDER_FILE}"))
+    return _view_of_files(lake, LADDER, LADDER_SCHEMA, partitions, LADDER_FILE, stored=stored)
 
 
 def _view_of_files(
-    store: Store, name: str, schema: pa.Schema, partitions: list[str], files: str
+    lake: Lake, name: str, schema: pa.Schema, partitions: list[str], files: str, *, stored: bool
 ) -> str:
-    if not store.files(f"{name}/**/{files}"):
+    if not stored:
         empty = [f"NULL::VARCHAR AS {partition}" for partition in partitions]
         empty += [f"NULL::{_sql_type(field.type)} AS {field.name}" for field in schema]
         return f"CREATE VIEW {name} AS SELECT {', '.join(empty)} WHERE false"
-    # A view's definition takes no parameters, so the path is quoted by hand.
-    literal = store.place(name).replace("'", "''")
+    # By their exact depth, since copies in other folders are no part of the lake. A view's definition takes
+    # no parameters, so the path is quoted by hand.
+    literal = lake.store.place(name).replace("'", "''")
+    depth = "/".join(f"{partition}=*" for partition in partitions)
     types = ", ".join(f"'{partition}': VARCHAR" for partition in partitions)
     columns = ", ".join([*partitions, *schema.names])
     return (
-        f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet('{literal}/**/{files}', "
+        f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet('{literal}/{depth}/{files}', "
         f"hive_partitioning = true, hive_types = {{{types}}})"
     )
 

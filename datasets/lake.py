@@ -10,6 +10,7 @@ for other tools in ``catalog``, what sets a damaged lake right in ``repair``.
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -40,7 +41,7 @@ from .schemas import EVENTS, SCHEMA_VERSION, TABLES, Table
 from .validation import LINE, REASON, sort_rows
 
 QUARANTINE: Final = "_quarantine"
-MONTHS: Final = "year=*/month=*.parquet"
+_MONTH: Final = re.compile(r".*/year=[0-9]{4}/month=(?:0[1-9]|1[0-2])\.parquet")
 _MOST_TRIES: Final = 50
 """Times that a month is merged again, since another writer was quicker."""
 
@@ -297,6 +298,17 @@ class Lake:
             with suppress(Changed):  # another writer had the same rows
                 self.store.put(name, bad, instead_of=None)
 
+    def files(self, series: str) -> dict[str, Version]:
+        """Return the monthly files of a series in order of time, and their versions.
+
+        Parameters
+        ----------
+        series : str
+            See `folder`; names in it may be ``*``.
+        """
+        found = self.store.files(f"{series}/year=*/month=*.parquet")
+        return {name: version for name, version in found.items() if is_month(name)}
+
     def footers(self, files: Mapping[str, Version]) -> dict[str, Footer]:
         """Return what monthly files say of themselves.
 
@@ -319,10 +331,12 @@ class Lake:
 
     def _series_of(self, table: Table, pattern: str) -> Iterator[Series]:
         depth = f"{pattern}/timeframe=*" if table.partitioned_by_timeframe else pattern
-        files = self.store.files(f"{table.name}/{depth}/{MONTHS}")
+        files = self.files(f"{table.name}/{depth}")
         footers = self.footers(files)
         for folder, names in groupby(files, key=lambda name: name.rsplit("/", 2)[0]):
-            spans = [footers[name] for name in names]
+            spans = [found for name in names if (found := footers[name]).rows]
+            if not spans:
+                continue
             keys = _keys(folder)
             yield Series(
                 table=table.name,
@@ -390,6 +404,28 @@ def check_schema(version: int, shown: str) -> None:
             f"{shown} is of schema {version}, which is older than {SCHEMA_VERSION}: "
             "`liqtiers data repair` brings it up to date"
         )
+
+
+def is_month(name: str) -> bool:
+    """Return whether a name is a monthly file's of a series whose names are valid."""
+    if not _MONTH.fullmatch(name):
+        return False
+    table, *parts = name.split("/")[:-2]
+    keys = [part.partition("=")[0] for part in parts]
+    wanted = ["venue", "symbol"]
+    if TABLES[table].partitioned_by_timeframe:
+        wanted.append("timeframe")
+    if keys != wanted:
+        return False
+    names = _keys(name)
+    try:
+        check_name("venue", names["venue"])
+        check_name("symbol", names["symbol"])
+        if names.get("timeframe", EVENTS) != EVENTS:
+            timeframe_us(names["timeframe"])
+    except InputError:
+        return False
+    return True
 
 
 def _keys(name: str) -> dict[str, str]:

@@ -103,7 +103,7 @@ def _panel(
 ) -> Panel:
     prices = {name: _column(bars, name) for name in ("open", "high", "low", "close")}
     volume = _column(bars, "volume")
-    joins = Joins(lake, timeframe, ts=bars.ts, close=prices["close"])
+    joins = Joins(lake, timeframe, own=own, ts=bars.ts, close=prices["close"])
     oi_base, oi_observed, oi_series = joins.open_interest(names["open_interest"])
     funding_rate, funding_settled = joins.funding(names["funding"])
     long_printed, short_printed, printed_from = joins.liquidations(names["liquidations"])

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ._series_name import SeriesName
 from .errors import InputError, LakeError
-from .lake import MONTHS, Lake
+from .lake import Lake
 from .schemas import TABLES
 
 _MOST_TRIES: Final = 40
@@ -91,7 +91,7 @@ def partition_files(
         If the series is not in the lake; the message says what is.
     """
     folder = lake.folder(table, venue=venue, symbol=symbol, timeframe=timeframe)
-    files = list(lake.store.files(f"{folder}/{MONTHS}"))
+    files = list(lake.files(folder))
     if not files:
         stored = [str(SeriesName(s.venue, s.symbol, s.timeframe)) for s in lake.series(table)]
         wanted = str(SeriesName(venue, symbol, timeframe))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -21,13 +22,15 @@ from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ._atomic import read_parquet, write_parquet
-from ._store import STAMP, Changed, schema_version
+from ._duckdb import connect
+from ._store import STAMP, Changed, Version, schema_version
 from .errors import InputError, LakeError
-from .ladder import LADDER
-from .lake import MONTHS, QUARANTINE, Lake, check_schema, month_numbers, months_of, stamped
+from .ladder import LADDER, LADDER_SCHEMA
+from .lake import QUARANTINE, Lake, check_schema, month_numbers, months_of, stamped
 from .query import month_of, queried
 from .schemas import SCHEMA_VERSION, TABLES, Table
 from .validation import LINE, REASON, Sorted, complete, sort_rows
@@ -38,9 +41,10 @@ Migration = Callable[[str, pa.Table], pa.Table]
 MIGRATIONS: Final[Mapping[int, Migration]] = MappingProxyType({})
 """How files of a version become those of the next one; there has been one version so far."""
 
-_Kind = Literal["damaged", "migrated", "mended", "foreign", "leftovers"]
+_Kind = Literal["damaged", "migrated", "mended", "aside", "foreign", "leftovers"]
 _Step = Callable[..., Iterable["Repair"]]
 _MOST_TRIES: Final = 20
+_TAKEN: Final = "in a month not its own, where its key has other values"
 _ALL: Final = "SELECT * FROM read_parquet($files, hive_partitioning = false)"
 
 
@@ -51,8 +55,8 @@ class Repair:
     Attributes
     ----------
     kind : str
-        ``"damaged"`` (set aside: its rows are missing now), ``"migrated"``, ``"mended"``, ``"foreign"``
-        (left where it is) or ``"leftovers"`` of killed writers.
+        ``"damaged"`` (set aside: its rows are missing now), ``"migrated"``, ``"mended"``, ``"aside"``
+        (no month: nothing is missing), ``"foreign"`` (left where it is) or ``"leftovers"`` of killed writers.
     name : str
         The file, relative to the lake.
     words : str
@@ -75,6 +79,8 @@ def repair_lake(lake: Lake, *, dry_run: bool = False) -> Iterator[Repair]:
 
     Raises
     ------
+    InputError
+        If there is no lake.
     LakeError
         If the lake cannot be read or written, or a file was written by a newer liqtiers.
 
@@ -82,28 +88,38 @@ def repair_lake(lake: Lake, *, dry_run: bool = False) -> Iterator[Repair]:
     -----
     Other writers are held off for one file at a time, readers never.
     """
+    parquet = lake.store.files("**/*.parquet")
+    if not parquet:
+        raise InputError(f"there is no lake at {lake.address}: nothing in it is parquet")
     yield from _leftovers(lake, dry_run=dry_run)
+    ours = {name for table in TABLES.values() for name in lake.files(_depth(table))}
+    ladders = [name for name in parquet if name.startswith(f"{LADDER}/")]
+    for name in parquet:
+        if name not in ours and name not in ladders and not name.startswith(f"{QUARANTINE}/"):
+            words = "is no monthly file of a series and is not read by liqtiers: move it elsewhere"
+            yield Repair(kind="foreign", name=name, words=words)
     for table in TABLES.values():
-        depth = "*/*/*" if table.partitioned_by_timeframe else "*/*"
-        monthly = lake.store.files(f"{table.name}/{depth}/{MONTHS}")
-        for name in lake.store.files(f"{table.name}/**/*.parquet"):
-            if name not in monthly:
-                words = "is no monthly file of a series and is not read: move it elsewhere"
-                yield Repair(kind="foreign", name=name, words=words)
+        monthly = lake.files(_depth(table))
         # All files first, since rows that are moved meet files that must be readable and up to date.
         for step in (_renew, _sort):
             for name in monthly:
                 yield from _locked(partial(step, lake, table, name), lake, name, dry_run=dry_run)
-    for folder in (QUARANTINE, LADDER):
+    others = {QUARANTINE: ["source", REASON], LADDER: LADDER_SCHEMA.names}
+    for folder, columns in others.items():
         for name in lake.store.files(f"{folder}/**/*.parquet"):
-            yield from _locked(partial(_read, lake, name), lake, name, dry_run=dry_run)
+            step = partial(_read, lake, name, columns)
+            yield from _locked(step, lake, name, dry_run=dry_run)
+
+
+def _depth(table: Table) -> str:
+    return f"{table.name}/*/*/*" if table.partitioned_by_timeframe else f"{table.name}/*/*"
 
 
 def _leftovers(lake: Lake, *, dry_run: bool) -> Iterator[Repair]:
     if dry_run:
         return  # they are in nobody's way
     try:
-        with lake.store.writing("") as count:
+        with lake.store.writing(*TABLES, QUARANTINE, LADDER) as count:
             pass
     except OSError as error:
         raise LakeError(f"cannot write the lake at {lake.address}: {error}") from error
@@ -130,48 +146,74 @@ def _locked(step: _Step, lake: Lake, name: str, *, dry_run: bool) -> list[Repair
     )
 
 
-def _read(lake: Lake, name: str, *, dry_run: bool) -> Iterator[Repair]:
-    """Set a file aside that cannot be read."""
+def _read(lake: Lake, name: str, columns: list[str], *, dry_run: bool) -> Iterator[Repair]:
+    """Set a file aside that cannot be read, or lacks columns; no row of the lake is in it."""
+    [version] = lake.store.versions([name])
     try:
-        lake.store.read(name)
+        lacking = set(columns) - set(lake.store.read(name)[0].column_names)
+        why = f"lacks the columns {', '.join(sorted(lacking))}" if lacking else ""
     except pa.ArrowException as error:
-        yield _put_aside(lake, name, error, dry_run=dry_run)
+        why = _line(error)
+    if why and version is not None:
+        if not dry_run:
+            lake.store.move(name, _aside(name, version), version=version)
+        yield Repair(kind="aside", name=name, words=f"{why}; no row of a series is in it")
 
 
 def _renew(lake: Lake, table: Table, name: str, *, dry_run: bool) -> Iterator[Repair]:
     """Set a month aside that cannot be read, bring an older one up to date, make a spoilt footer anew."""
+    content, version = lake.store.content(name)
     try:
-        content, version = lake.store.content(name)
         rows = read_parquet(io.BytesIO(content))
         renewed, stated = _renewed(lake, table, name, rows)
     except (pa.ArrowException, InputError) as error:
-        yield _put_aside(lake, name, error, dry_run=dry_run)
+        if not dry_run:
+            lake.store.move(name, _aside(name, version), version=version)
+        yield Repair(kind="damaged", name=name, words=_line(error))
         return
     kind: _Kind = "migrated"
     if stated < SCHEMA_VERSION:
         words = f"brought from schema {stated} to {SCHEMA_VERSION}"
+    elif not _lacks_nothing(table, renewed):
+        return  # rows that lack what they must have are for the next step
+    elif not _typed(table, rows):
+        kind, words = "mended", "its columns were not in the table's order, types and number"
     elif STAMP not in (rows.schema.metadata or {}):
         words = "given checksums, which it was written without"
-    elif _is_spoilt(lake, name, content, renewed):
+    elif _is_spoilt(lake, table, name, content, renewed):
         kind, words = "mended", "its footer was damaged, made anew from the rows, which are whole"
     else:
         return
     if not dry_run:
-        lake.store.put(name, stamped(renewed), instead_of=version)
+        lake.store.put(name, stamped(_strict(table, renewed)), instead_of=version)
     yield Repair(kind=kind, name=name, words=words)
 
 
 def _renewed(lake: Lake, table: Table, name: str, rows: pa.Table) -> tuple[pa.Table, int]:
-    """Return rows by today's schema, and the version of the one by which they were stored."""
+    """Return rows by today's schema, null where something is missing, and the version they were stored by."""
     stated = schema_version(rows.schema.metadata)
     if stated > SCHEMA_VERSION:
         check_schema(stated, lake.store.shown(name))
     for step in range(stated, SCHEMA_VERSION):
         rows = MIGRATIONS[step](table.name, rows)
-    return complete(table, rows).select(table.schema.names).cast(table.schema), stated
+    nullable = pa.schema([field.with_nullable(nullable=True) for field in table.schema])
+    return complete(table, rows).select(table.schema.names).cast(nullable), stated
 
 
-def _is_spoilt(lake: Lake, name: str, content: bytes, rows: pa.Table) -> bool:
+def _lacks_nothing(table: Table, rows: pa.Table) -> bool:
+    return not any(rows[name].null_count for name in table.required)
+
+
+def _strict(table: Table, rows: pa.Table) -> pa.Table:
+    return rows.cast(table.schema) if _lacks_nothing(table, rows) else rows
+
+
+def _typed(table: Table, rows: pa.Table) -> bool:
+    plain = [(field.name, field.type, field.nullable) for field in table.schema]
+    return plain == [(field.name, field.type, field.nullable) for field in rows.schema]
+
+
+def _is_spoilt(lake: Lake, table: Table, name: str, content: bytes, rows: pa.Table) -> bool:
     """Return whether a file's footer, which has no checksum, is not what its rows call for.
 
     The rows are whole: their pages have checksums. The same library writes the same rows to the same bytes,
@@ -179,7 +221,7 @@ def _is_spoilt(lake: Lake, name: str, content: bytes, rows: pa.Table) -> bool:
     told is whether DuckDB reads what pyarrow does.
     """
     again = io.BytesIO()
-    write_parquet(stamped(rows), again)
+    write_parquet(stamped(_strict(table, rows)), again)
     if again.getvalue() == content:
         return False
     if _writer(content) == _writer(again.getvalue()):
@@ -210,40 +252,83 @@ def _sort(lake: Lake, table: Table, name: str, *, dry_run: bool) -> Iterator[Rep
     parts = sort_rows(table, rows, timeframe=timeframe)
     here = month_numbers(parts.good) == np.datetime64(month, "M").astype(np.int64)
     kept, elsewhere = parts.good.filter(pa.array(here)), parts.good.filter(pa.array(~here))
-    wrong = _wrong(rows, kept, elsewhere.num_rows, parts)
+    movable, homeless = _told_apart(lake, table, series, elsewhere)
+    wrong = _wrong(rows, kept, elsewhere.num_rows, homeless.num_rows, parts)
     if not wrong:
         return
     if not dry_run:
         # What leaves the month is elsewhere before it is gone from here.
         lake.set_aside(parts.bad, series, f"repair of {name}")
-        for home, there in months_of(series, elsewhere):
+        lake.set_aside(homeless, series, f"repair of {name}")
+        for home, there in months_of(series, movable):
             lake.merge(table, home, there)
         if kept.num_rows:
             lake.store.put(name, stamped(kept), instead_of=version)
         else:
-            lake.store.move(name, _aside(lake, name))
+            [now] = lake.store.versions([name])
+            if version not in (now, ()):
+                raise Changed(lake.store.shown(name))
+            lake.store.move(name, _aside(name, now), version=now)
     yield Repair(kind="mended", name=name, words="; ".join(wrong))
 
 
-def _wrong(rows: pa.Table, kept: pa.Table, elsewhere: int, parts: Sorted) -> list[str]:
+def _told_apart(
+    lake: Lake, table: Table, series: str, strayed: pa.Table
+) -> tuple[pa.Table, pa.Table]:
+    """Return strayed rows that can go home, and those whose key has other values there, as bad ones.
+
+    A row in a month that is not its own is no newer than one that is at home.
+    """
+    homes, bad = [strayed.slice(0, 0)], []
+    for home, rows in months_of(series, strayed):
+        try:
+            there, _ = lake.store.read(home)
+        except (FileNotFoundError, pa.ArrowException):
+            homes.append(rows)
+            continue
+        values = ", ".join(f"s.{column}" for column in table.schema.names)
+        same_key = " AND ".join(f"s.{key} IS NOT DISTINCT FROM h.{key}" for key in table.key)
+        with connect() as connection:
+            connection.register("strayed", rows)
+            connection.register("home", complete(table, there))
+            marked = connection.sql(
+                f"SELECT {values}, NULL::BIGINT AS {LINE}, CASE WHEN h.ts IS NOT NULL AND "
+                f"row({values}) IS DISTINCT FROM row({values.replace('s.', 'h.')}) "
+                f"THEN '{_TAKEN}' END AS {REASON} FROM strayed s LEFT JOIN home h ON {same_key} "
+                f"ORDER BY {', '.join(f's.{key}' for key in table.key)}"
+            ).to_arrow_table()
+        free = pc.is_null(marked[REASON])
+        homes.append(marked.filter(free).select(table.schema.names).cast(table.schema))
+        bad.append(marked.filter(pc.invert(free)))
+    nothing = sort_rows(table, strayed.slice(0, 0)).bad
+    return pa.concat_tables(homes), pa.concat_tables(
+        [nothing, *(b.cast(nothing.schema) for b in bad)]
+    )
+
+
+def _wrong(
+    rows: pa.Table, kept: pa.Table, elsewhere: int, homeless: int, parts: Sorted
+) -> list[str]:
     counts = parts.bad.group_by(REASON).aggregate([(LINE, "count")]).sort_by(REASON).to_pylist()
     wrong = [f"{c[f'{LINE}_count']:,} rows set aside: {c[REASON]}" for c in counts]
     if parts.repeated:
         wrong.append(f"{parts.repeated:,} rows were there twice")
-    if elsewhere:
-        wrong.append(f"{elsewhere:,} rows were in a month that is not their own: moved")
-    if not wrong and not kept.equals(rows):
+    if homeless:
+        wrong.append(f"{homeless:,} rows set aside: {_TAKEN}")
+    if elsewhere > homeless:
+        wrong.append(f"{elsewhere - homeless:,} rows were in a month that is not their own: moved")
+    if rows.num_rows == 0:
+        wrong.append("holds no row: set aside")
+    if not wrong and not kept.equals(rows.cast(kept.schema)):
         wrong.append("rows were out of order")
     return wrong
 
 
-def _put_aside(lake: Lake, name: str, why: Exception, *, dry_run: bool) -> Repair:
-    if not dry_run:
-        lake.store.move(name, _aside(lake, name))
-    return Repair(kind="damaged", name=name, words=" ".join(str(why).split()))
+def _line(why: Exception) -> str:
+    return " ".join(str(why).split())
 
 
-def _aside(lake: Lake, name: str) -> str:
+def _aside(name: str, version: Version) -> str:
     # Another damaged file of this name must not take its place.
-    tag = hashlib.sha256(f"{lake.store.versions([name])}".encode()).hexdigest()[:8]
+    tag = hashlib.sha256(f"{version} {uuid.uuid4()}".encode()).hexdigest()[:8]
     return f"{DAMAGED}/{name}.{tag}"

@@ -43,6 +43,10 @@ def open_lake() -> Lake:
     """
     inside = workspace() / "lake"
     if address := os.environ.get("LIQTIERS_LAKE"):
+        if Path(address).is_file():
+            raise InputError(
+                f"LIQTIERS_LAKE is {address}, which is a file: set it to a folder or a bucket"
+            )
         # What is derived from a lake elsewhere is kept here: a bucket has no folder to map into memory.
         return Lake(address, scratch=inside)
     return Lake(inside)

@@ -37,9 +37,9 @@ def run(
         counts[found.kind] += 1
         where = f"{lake.store.shown(found.name)}: " if found.name else ""
         console.print(f"{found.kind}: {where}{found.words}", markup=False)
+    console.print(_sentence(counts, lake.address, dry_run=dry_run), markup=False)
     if not dry_run:
         refresh_catalog(lake)
-    console.print(_sentence(counts, lake.address, dry_run=dry_run), markup=False)
     if counts["damaged"]:
         raise typer.Exit(ROWS_MISSING)
 
@@ -56,6 +56,7 @@ def _sentence(counts: Counter[str], address: str, *, dry_run: bool) -> str:
             ("migrated", "brought up to date"),
             ("mended", "mended"),
             ("damaged", f"set aside to {DAMAGED}"),
+            ("aside", "set aside there, of which no row is missing"),
         )
         if counts[kind]
     ]

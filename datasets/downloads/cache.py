@@ -18,7 +18,7 @@ from typing import Any, Final
 from .._atomic import make_folder, sync_folder
 from .._store import Footer
 from ..errors import InputError
-from ..lake import MONTHS, Lake, WriteReport
+from ..lake import Lake, WriteReport
 
 _ABSENT: Final = "absent.txt"
 _IMPORTED: Final = "imported.jsonl"
@@ -127,7 +127,7 @@ class Imports:
             left.update(record["months"])
         stored: dict[str, Footer] = {}
         for series in {name.rsplit("/", 2)[0] for name in left}:
-            stored |= lake.footers(lake.store.files(f"{series}/{MONTHS}"))
+            stored |= lake.footers(lake.files(series))
         whole = {
             name for name, rows in left.items() if name in stored and stored[name].rows >= rows
         }

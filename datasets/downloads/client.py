@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 import threading
 import time
@@ -58,7 +59,7 @@ class Policy:
     timeout: float = 30.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.wait < 0.0 or self.timeout <= 0.0:
+        if self.attempts < 1 or not (0.0 <= self.wait < math.inf and 0.0 < self.timeout < math.inf):
             raise InputError(
                 "--attempts must be at least 1, --wait not negative, --timeout positive"
             )

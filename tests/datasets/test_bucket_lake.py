@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
-from liqtiers.datasets import _bucket_store
+from liqtiers.datasets import _bucket_store, repair
 from liqtiers.datasets.catalog import CATALOG_NAME, refresh_catalog
 from liqtiers.datasets.errors import InputError, LakeError
 from liqtiers.datasets.lake import Lake
@@ -257,6 +257,31 @@ def test_damaged_object_is_named(lake: Lake, bucket: s3fs.S3FileSystem) -> None:
             act()
 
 
+def test_repair_moves_no_file_that_another_writer_made(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A month that was written to between its reading and its moving is looked at again."""
+    lake.write("bars", bars(hours(0, 10)), **HOURLY)
+    february = 31 * 24
+    lake.write("bars", bars(hours(february, february + 5)), **HOURLY)
+    [january, _] = lake.files("bars/venue=binance/symbol=BTCUSDT/timeframe=1h")
+    strayed, version = lake.store.read(january.replace("month=01", "month=02"))
+    lake.store.put(january, strayed, instead_of=lake.store.versions([january])[0])
+    rival, left, place = Lake(ADDRESS), [1], repair._aside
+
+    def aside_and_write(name: str, version: object) -> str:
+        if left[0]:
+            left[0] -= 1
+            rival.write("bars", bars(hours(20, 30)), **HOURLY)
+        return place(name, version)
+
+    monkeypatch.setattr(repair, "_aside", aside_and_write)
+    assert [found.kind for found in repair.repair_lake(lake)] == ["mended"]
+    assert left == [0]
+    assert len(closes(lake)) == 10 + 5
+    assert version is not None
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [
@@ -264,6 +289,9 @@ def test_damaged_object_is_named(lake: Lake, bucket: s3fs.S3FileSystem) -> None:
         ("s3://", "is no lake"),
         ("s3://key:secret@markets/lake", "must not hold a key"),
         ("s3://markets/*", "is no lake"),
+        ("s3://markets//lake", "is no lake"),
+        ("s3://markets/symbol=x", "is no lake"),
+        ("s3:markets/lake", "is no lake"),
     ],
 )
 def test_wrong_addresses_are_refused(address: str, words: str) -> None:

@@ -729,6 +729,75 @@ class TestCausality:
         )
         np.testing.assert_array_equal(part.oi_series, whole.oi_series[first : first + length])
 
+    @pytest.mark.parametrize("lag", [2 * DAY, 40 * DAY], ids=["two days", "forty days"])
+    def test_rows_not_yet_known_push_out_none_that_were(self, lake: Lake, lag: int) -> None:
+        """However late a series is published, what had become known in the span is read."""
+        opens = [START + k * HOUR for k in range(24 * 70)]
+        put_bars(lake, opens, "1h")
+        known = [at + lag for at in opens]
+        put(lake, "open_interest", opens, available=known, oi_base=list(np.arange(1.0, 1681.0)))
+        put_sums(lake, opens[:1], "1h", [0.0], [0.0])  # for a series from the start on
+        rows = pa.table(
+            {
+                "ts": times(opens),
+                "available_at": times(known),
+                "side": ["long"] * len(opens),
+                "notional": list(np.arange(1.0, 1681.0)),
+                "seq": [0] * len(opens),
+            }
+        )
+        lake.write("liquidations", rows, **BTC, timeframe="1h")
+        whole = load_panel(lake, **BTC, timeframe="1h")
+        for first in (24 * 45, 24 * 60):
+            part = load_panel(
+                lake, **BTC, timeframe="1h", start_us=opens[first], end_us=opens[first] + DAY
+            )
+            for name in ("oi_base", "oi_observed", "long_liquidations"):
+                np.testing.assert_array_equal(
+                    getattr(part, name), getattr(whole, name)[first : first + 24], err_msg=name
+                )
+            assert np.isfinite(part.oi_base).all()
+
+    def test_open_interest_in_money_does_not_depend_on_where_the_span_begins(
+        self, lake: Lake
+    ) -> None:
+        """What was seen before the first bar has the price of its own moment, of bars before the span."""
+        opens = [START + k * HOUR for k in range(24 * 20)]
+        close = np.linspace(100.0, 200.0, len(opens))
+        ohlc = {name: list(close) for name in ("open", "high", "low", "close")}
+        put_bars(lake, opens, "1h", **ohlc)
+        daily = opens[::24]
+        # A thousand coins throughout, in the money of the hour before.
+        money = [1_000.0 * close[max(24 * k - 1, 0)] for k in range(20)]
+        put(lake, "open_interest", daily, venue="all", symbol="BTC", oi_quote=money)
+        put(lake, "open_interest", opens, oi_base=[300.0] * len(opens))
+        names = ("all:BTC", "binance:BTCUSDT")
+        for first in (24 * 3 + 5, 24 * 11 + 17):
+            panel = load_panel(
+                lake, **BTC, timeframe="1h", start_us=opens[first], open_interest=names
+            )
+            assert panel.oi_base == pytest.approx(1_000.0)
+            alone = load_panel(
+                lake, **BTC, timeframe="1h", start_us=opens[first], open_interest=names[:1]
+            )
+            assert alone.oi_base == pytest.approx(1_000.0)
+
+    def test_a_mark_price_that_came_late_is_not_used(self, lake: Lake) -> None:
+        """A mark bar counts in its own bar only where it was known at the close; the rest is counted."""
+        opens = [START + k * HOUR for k in range(6)]
+        put_bars(lake, opens, "1h")
+        marks = {name: [101.0] * 6 for name in ("open", "high", "low", "close")}
+        known = [at + HOUR + (DAY if k in (2, 3) else 0) for k, at in enumerate(opens)]
+        rows = pa.table({"ts": times(opens), "available_at": times(known), **marks})
+        lake.write("mark_bars", rows, **BTC, timeframe="1h")
+        panel = load_panel(lake, **BTC, timeframe="1h")
+        np.testing.assert_array_equal(
+            np.isnan(panel.mark_high), [False, False, True, True, False, False]
+        )
+        assert any(
+            "2 mark-price bars" in note and "after their close" in note for note in panel.notes
+        )
+
     def test_the_same_lake_gives_the_same_panel(self, tmp_path: Path) -> None:
         """Two loads have one fingerprint; sums do not depend on how threads finish."""
         lake = Lake(tmp_path)

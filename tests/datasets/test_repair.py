@@ -6,7 +6,9 @@ import base64
 import random
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +18,8 @@ from liqtiers.datasets import lake as lake_module
 from liqtiers.datasets import repair
 from liqtiers.datasets._atomic import read_parquet, write_parquet
 from liqtiers.datasets._store import STAMP, schema_version
-from liqtiers.datasets.errors import LakeError
+from liqtiers.datasets.catalog import refresh_catalog
+from liqtiers.datasets.errors import InputError, LakeError
 from liqtiers.datasets.lake import QUARANTINE, Lake, stamped
 from liqtiers.datasets.query import read
 from liqtiers.datasets.repair import DAMAGED, Repair, repair_lake
@@ -157,6 +160,105 @@ def test_rows_are_sorted_home_or_aside_or_once(lake: Lake) -> None:
     assert mended(lake) == []
 
 
+def test_a_stale_copy_replaces_nothing(lake: Lake) -> None:
+    """A strayed row whose key has other values at home is set aside, and what is at home stays."""
+    whole = read(lake, "bars", **HOURLY)
+    first, second = months(lake)
+    stale = read_parquet(first)
+    place = stale.schema.get_field_index("volume")
+    other = pa.array([1e6] * stale.num_rows)
+    stale = stale.set_column(place, stale.schema.field(place), other)
+    rewrite(second, pa.concat_tables([stale, read_parquet(second)]))
+    [found] = mended(lake)
+    assert (
+        "744 rows set aside: in a month not its own, where its key has other values" in found.words
+    )
+    assert read(lake, "bars", **HOURLY).equals(whole)
+    assert lake.quarantined_rows("bars")["volume"].to_pylist() == [1e6] * MONTH
+    assert mended(lake) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "year=2024/month=01 (1).parquet",
+        "year=2024/month=13.parquet",
+        "year=24/month=01.parquet",
+        "../timeframe=hourly/year=2024/month=01.parquet",
+        "year=2024/backup/month=01.parquet",
+    ],
+)
+def test_a_file_of_another_name_is_no_part_of_the_lake(lake: Lake, name: str) -> None:
+    """It is told and left alone by repair, and not read."""
+    whole, stored = read(lake, "bars", **HOURLY), lake.series()
+    first = months(lake)[0]
+    stranger = first.parents[1] / name
+    stranger.parent.mkdir(parents=True, exist_ok=True)
+    stranger.write_bytes(first.read_bytes())
+    [found] = mended(lake)
+    assert found.kind == "foreign"
+    assert read(lake, "bars", **HOURLY).equals(whole)
+    assert lake.series() == stored
+    with duckdb.connect(refresh_catalog(lake), read_only=True) as connection:
+        seen = connection.execute("SELECT count(*) FROM bars").fetchall()
+    # DuckDB's own patterns cannot tell a timeframe, nor the 13th month.
+    assert (seen == [(whole.num_rows,)]) is not ("month=13" in name or "hourly" in name)
+
+
+def test_columns_of_other_types_are_brought_back(lake: Lake) -> None:
+    """Another program's whole numbers, nanoseconds, order of columns: the table's again, rows unchanged."""
+    whole, before = read(lake, "bars", **HOURLY), everything(lake)
+    first, second = months(lake)
+    rows = read_parquet(first)
+    odd = rows.drop_columns(["trades"]).set_column(
+        0, "ts", rows["ts"].cast(pa.timestamp("ns", tz="UTC"))
+    )
+    rewrite(first, odd.select(odd.column_names[::-1]))
+    lacking = read_parquet(second)
+    place = lacking.schema.get_field_index("close")
+    gone = pa.array([float("nan"), *lacking["close"].to_pylist()[1:]])
+    rewrite(second, lacking.set_column(place, lacking.schema.field(place), gone))
+    told = [found.words for found in mended(lake)]
+    assert told == [
+        "its columns were not in the table's order, types and number",
+        "1 rows set aside: close is missing",
+    ]
+    assert (
+        everything(lake)[str(first.relative_to(lake.root))]
+        == before[str(first.relative_to(lake.root))]
+    )
+    assert read(lake, "bars", **HOURLY).equals(
+        whole.filter(pc.not_equal(whole["ts"], lacking["ts"][0]))
+    )
+    assert mended(lake) == []
+
+
+def test_a_month_without_rows_is_set_aside(lake: Lake) -> None:
+    """It would make a series begin in 1970."""
+    first = months(lake)[0]
+    rewrite(first, read_parquet(first).slice(0, 0))
+    assert lake.series()[0].rows == 100
+    [found] = mended(lake)
+    assert "holds no row" in found.words
+    assert len(months(lake)) == 1
+
+
+def test_what_is_not_ours_is_left_alone(lake: Lake) -> None:
+    """Hidden files of the user's, in the lake's folder, are no leftovers."""
+    (lake.root / ".notes.tmp").write_text("mine")
+    (lake.root / "scratch").mkdir()
+    (lake.root / "scratch" / ".draft.parquet.1.tmp").write_text("mine")
+    assert mended(lake) == []
+    assert len(list(lake.root.rglob(".*.tmp"))) == 2
+
+
+def test_there_must_be_a_lake(tmp_path: Path) -> None:
+    """A mistyped name is no whole lake, and no folder is made for it."""
+    with pytest.raises(InputError, match="there is no lake"):
+        list(repair_lake(Lake(tmp_path / "typo")))
+    assert not (tmp_path / "typo").exists()
+
+
 def test_a_month_of_strangers_leaves_no_empty_file(lake: Lake) -> None:
     """A file all of whose rows belong to other months is gone from the lake, and kept aside."""
     whole = read(lake, "bars", **HOURLY)
@@ -188,7 +290,7 @@ def test_damaged_quarantine_and_leftovers(lake: Lake) -> None:
     [aside] = (lake.root / QUARANTINE).rglob("*.parquet")
     aside.write_bytes(b"damaged")
     (months(lake)[0].parent / ".month=02.parquet.999.tmp").write_bytes(b"half")
-    assert sorted(found.kind for found in mended(lake)) == ["damaged", "leftovers"]
+    assert sorted(found.kind for found in mended(lake)) == ["aside", "leftovers"]
     assert lake.quarantine().num_rows == 0
     assert not list(lake.root.rglob("*.tmp"))
 

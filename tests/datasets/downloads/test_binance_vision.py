@@ -361,8 +361,21 @@ def test_torn_record_is_no_error(served: Served, workspace: Path) -> None:
         (("--from", "2024-01", "--market", "moon"), "--market 'moon' must be one of"),
         (("--from", "2024-01", "--timeframe", "7m"), "--timeframe '7m': the archive has 1s"),
         ((), "--from is missing"),
+        (("--from", "2024-01", "--wait", "nan"), "--wait not negative"),
+        (("--from", "2024-01", "--timeout", "inf"), "--timeout positive"),
     ],
-    ids=["date", "order", "depth", "kind", "not offered", "market", "timeframe", "no date"],
+    ids=[
+        "date",
+        "order",
+        "depth",
+        "kind",
+        "not offered",
+        "market",
+        "timeframe",
+        "no date",
+        "wait",
+        "timeout",
+    ],
 )
 def test_mistake_is_one_line(
     served: Served,
