@@ -100,7 +100,8 @@ def check_series(
         hits += _checked(lake, series, rows, stored)
     if aside:
         hits.append(_aside_hit(series, aside))
-    found = [judged(hit, series.rows) for hit in merged(hits)]
+    observed = int(days.rows.sum())
+    found = [judged(hit, series.rows, observed=observed) for hit in merged(hits)]
     found.sort(key=lambda finding: finding.severity != "serious")
     return CheckedSeries(
         series=series, findings=tuple(found), coverage=days.coverage(_step(series, steps))

@@ -311,15 +311,25 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
 """Kinds by name."""
 
 
-def judged(hit: Hit, rows: int) -> Finding:
-    """Return what a hit on a series of so many rows means."""
+def judged(hit: Hit, rows: int, *, observed: int) -> Finding:
+    """Return what a hit means.
+
+    Parameters
+    ----------
+    hit : Hit
+    rows : int
+        Of the series.
+    observed : int
+        Rows, or snapshots, that are there: what is missing is missing of these and itself.
+    """
     kind = KINDS[hit.kind]
+    of = observed + hit.count if hit.kind.startswith("missing ") else rows
     return Finding(
         kind=hit.kind,
         severity="serious" if kind.serious(hit, rows) else "minor",
         title=kind.title,
         count=hit.count,
-        of=rows,
+        of=of,
         unit=kind.unit,
         first_us=hit.first_us,
         last_us=hit.last_us,

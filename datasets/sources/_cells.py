@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import InputError
-from ..naming import timeframe_name
+from ..naming import timeframe_name, timeframe_us
 from ..panel import Float64Array1D, Int64Array1D
 from ..validation import LINE, PROBLEM
 from ._raw import RawTable
@@ -21,6 +22,9 @@ _UNIT_EDGES: Final = (("s", 1e8, 1e11), ("ms", 1e11, 1e14), ("us", 1e14, 1e17), 
 _NAMES: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _EMPTY: Final = frozenset({"", "nan", "null", "none", "<na>", "nat"})
 _LAST_SECOND: Final = 10**11  # in the year 5138
+_LONGEST_SHORT_RUN: Final = 3
+_LONGEST_LONG_RUN: Final = 24
+"""Equal steps shorter than a bar, or longer, up to which they may be chance."""
 # Years 385 and 3554: well within those of four digits in any time zone.
 _FIRST_WRITTEN: Final = -5 * 10**10
 _LAST_WRITTEN: Final = 5 * 10**10
@@ -151,6 +155,32 @@ class Cells:
             return int(steps.min())
         lengths, counts = np.unique(steps, return_counts=True)
         return int(lengths[np.argmax(counts)])
+
+    def timeframe_of_bars(self, ts: Int64Array1D, given: str | None) -> str:
+        """Return the timeframe that was given, else what the steps say; all bars must be of it.
+
+        Raises
+        ------
+        InputError
+            If bars of another length follow each other: stored as of this one, they would count as known too
+            early or too late.
+        """
+        timeframe = given or self.timeframe(ts)
+        length, moments = timeframe_us(timeframe), np.unique(ts[self.valid()])
+        steps = np.diff(moments)
+        edges = np.flatnonzero(np.diff(steps, prepend=-1, append=-1))
+        for start, stop in pairwise(edges):
+            step = int(steps[start])
+            # A gap may repeat; what repeats for long is no gap.
+            longest = _LONGEST_SHORT_RUN if step < length else _LONGEST_LONG_RUN
+            if step != length and stop - start > longest:
+                begin = np.datetime_as_string(np.datetime64(int(moments[start]), "us"), unit="m")
+                other = f"{step / 60_000_000:g} minutes"
+                raise InputError(
+                    f"{self.raw.path}: bars of {timeframe}, but from {begin} on {stop - start:,} of {other}: "
+                    "split it, one length a file"
+                )
+        return timeframe
 
     def timeframe(self, ts: Int64Array1D, *, sparse: bool = False) -> str:
         """Return the bar length as a name; see `bar_length`."""

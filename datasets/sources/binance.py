@@ -125,7 +125,9 @@ def _klines(raw: RawTable, options: ImportOptions) -> list[Parsed]:
     cells = Cells(raw)
     ts, unit = cells.times("open_time", options.time_unit)
     match = _ARCHIVE_NAME.match(raw.path.name)
-    timeframe = options.timeframe or (match["interval"] if match else None) or cells.timeframe(ts)
+    timeframe = cells.timeframe_of_bars(
+        ts, options.timeframe or (match["interval"] if match else None)
+    )
     mark = "markPrice" in path or options.table == "mark_bars"
     symbol = _symbol(raw, options)
     spot = "spot" in raw.path.parts

@@ -55,7 +55,7 @@ def answer_table(path: Path, value: Any) -> RawTable | None:
 def _klines(raw: RawTable, options: ImportOptions) -> list[Parsed]:
     cells = Cells(raw)
     ts, _ = cells.times("start_ms", "ms")
-    timeframe = options.timeframe or cells.timeframe(np.sort(ts))
+    timeframe = cells.timeframe_of_bars(np.sort(ts), options.timeframe)
     symbol = symbol_of(raw, options)
     columns: dict[str, Any] = {
         "ts": ts,

@@ -36,7 +36,7 @@ def _bars(raw: RawTable, options: ImportOptions) -> list[Parsed]:
         kept = part.where(~invented)
         cells = Cells(kept)
         ts, unit = cells.times(_time_column(kept), options.time_unit)
-        timeframe = options.timeframe or cells.timeframe(ts)
+        timeframe = cells.timeframe_of_bars(ts, options.timeframe)
         columns: dict[str, Any] = {
             "ts": ts,
             "available_at": ts + timeframe_us(timeframe),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -43,6 +44,30 @@ def test_invented_bars_are_left_out(tmp_path: Path) -> None:
     parsed = parse_one(path, VENUE)
     assert parsed.rows.num_rows == 3
     assert parsed.notes == ("1 bars marked gap_filled left out",)
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "words"),
+    [
+        (None, r"bars of 5m, but from 2024-01-01T00:00 on 29 of 60 minutes: split it"),
+        ("1h", r"bars of 1h, but from 2024-01-02T05:00 on 59 of 5 minutes: split it"),
+    ],
+)
+def test_bars_of_two_lengths_are_refused(tmp_path: Path, timeframe: str | None, words: str) -> None:
+    """An hour bar taken for one of five minutes would count as known 55 minutes too early."""
+    hour, minute = 3_600_000, 60_000
+    opens = [START_MS + k * hour for k in range(29)]
+    opens += [opens[-1] + hour + k * 5 * minute for k in range(60)]
+    path = put(tmp_path, "b.csv", OHLCV, *(f"{at},100,110,90,105,7" for at in opens))
+    with pytest.raises(InputError, match=words):
+        parse_file(path, options=replace(BTC, timeframe=timeframe))
+
+
+def test_gaps_are_no_other_length(tmp_path: Path) -> None:
+    """Bars that are missing now and then, even every second one for a while, leave the length as it is."""
+    minutes = [*range(40), *range(40, 80, 2), *range(80, 200, 3)[:20], *range(200, 300)]
+    rows = (f"{START_MS + k * 60_000},100,110,90,105,7" for k in minutes)
+    assert parse_one(put(tmp_path, "b.csv", OHLCV, *rows), BTC).timeframe == "1m"
 
 
 def test_index_of_a_parquet_file_is_a_column(tmp_path: Path) -> None:
