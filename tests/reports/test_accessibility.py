@@ -62,7 +62,9 @@ def _data_check(folder: Path, moment: datetime) -> Path:
         table="bars", venue="v", symbol="S", timeframe="1h", rows=9, first_us=0, last_us=1
     )
     gap = judged(
-        Hit(kind="missing bars", count=2, first_us=0, last_us=1, example="2 hours", worst=1e12), 9
+        Hit(kind="missing bars", count=2, first_us=0, last_us=1, example="2 hours", worst=1e12),
+        9,
+        observed=9,
     )
     share = np.array([1.0, 0.95, 0.3, 0.0, 1.0])
     checked = CheckedSeries(

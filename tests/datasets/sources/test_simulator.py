@@ -257,7 +257,7 @@ def test_impact_moves_the_price_only_through_liquidations() -> None:
     assert quiet.mark_bars.equals(simulate(SMALL).mark_bars)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def long_markets() -> dict[str, list[SimulatedMarket]]:
     return {
         name: [simulate(replace(WORLDS[name], seed=seed, days=80)) for seed in range(5)]
