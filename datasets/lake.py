@@ -10,21 +10,19 @@ for other tools in ``catalog``, what sets a damaged lake right in ``repair``.
 from __future__ import annotations
 
 import hashlib
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-import numpy as np
 import pyarrow as pa
 
 from ._bucket_store import BucketStore
-from ._duckdb import connect
 from ._folder_store import FolderStore
+from ._months import Merged, is_month, keys_of, merged, months_of
 from ._store import (
     BUCKET_SCHEME,
     STAMP,
@@ -41,7 +39,6 @@ from .schemas import EVENTS, SCHEMA_VERSION, TABLES, Table
 from .validation import LINE, REASON, sort_rows
 
 QUARANTINE: Final = "_quarantine"
-_MONTH: Final = re.compile(r".*/year=[0-9]{4}/month=(?:0[1-9]|1[0-2])\.parquet")
 _MOST_TRIES: Final = 50
 """Times that a month is merged again, since another writer was quicker."""
 
@@ -184,11 +181,11 @@ class Lake:
         try:
             with self.store.writing(folder, f"{QUARANTINE}/{folder}"):
                 for name, month in months_of(folder, parts.good):
-                    merged = self.merge(schema, name, month)
-                    months[name] = merged.stored
-                    counts["inserted"] += merged.inserted
-                    counts["unchanged"] += merged.unchanged
-                    counts["updated"] += month.num_rows - merged.inserted - merged.unchanged
+                    became = self.merge(schema, name, month)
+                    months[name] = became.stored
+                    counts["inserted"] += became.inserted
+                    counts["unchanged"] += became.unchanged
+                    counts["updated"] += month.num_rows - became.inserted - became.unchanged
                 self.set_aside(parts.bad, folder, source)
         except OSError as error:
             raise LakeError(f"cannot write the lake at {self.address}: {error}") from error
@@ -251,7 +248,7 @@ class Lake:
         wanted = ("table", "venue", "symbol", "timeframe", "source", REASON)
         found: list[dict[str, object]] = []
         for name, rows in self._set_aside_rows():
-            head = {"table": name.split("/")[1], **_keys(name)}
+            head = {"table": name.split("/")[1], **keys_of(name)}
             for entry in (
                 rows.group_by(["source", REASON]).aggregate([([], "count_all")]).to_pylist()
             ):
@@ -337,7 +334,7 @@ class Lake:
             spans = [found for name in names if (found := footers[name]).rows]
             if not spans:
                 continue
-            keys = _keys(folder)
+            keys = keys_of(folder)
             yield Series(
                 table=table.name,
                 venue=keys["venue"],
@@ -375,10 +372,10 @@ class Lake:
         except pa.ArrowException as error:
             raise self.store.unreadable(name, error) from error
         check_schema(schema_version(stored.schema.metadata), self.store.shown(name))
-        merged = _merged(table, stored, rows)
-        if merged.rows is not None:
-            self.store.put(name, stamped(merged.rows), instead_of=version)
-        return merged
+        result = merged(table, stored, rows)
+        if result.rows is not None:
+            self.store.put(name, stamped(result.rows), instead_of=version)
+        return result
 
 
 def stamped(rows: pa.Table) -> pa.Table:
@@ -406,32 +403,6 @@ def check_schema(version: int, shown: str) -> None:
         )
 
 
-def is_month(name: str) -> bool:
-    """Return whether a name is a monthly file's of a series whose names are valid."""
-    if not _MONTH.fullmatch(name):
-        return False
-    table, *parts = name.split("/")[:-2]
-    keys = [part.partition("=")[0] for part in parts]
-    wanted = ["venue", "symbol"]
-    if TABLES[table].partitioned_by_timeframe:
-        wanted.append("timeframe")
-    if keys != wanted:
-        return False
-    names = _keys(name)
-    try:
-        check_name("venue", names["venue"])
-        check_name("symbol", names["symbol"])
-        if names.get("timeframe", EVENTS) != EVENTS:
-            timeframe_us(names["timeframe"])
-    except InputError:
-        return False
-    return True
-
-
-def _keys(name: str) -> dict[str, str]:
-    return dict(part.split("=", 1) for part in name.split("/") if "=" in part)
-
-
 def _content(rows: pa.Table) -> bytes:
     """Return the rows' values as bytes; times as numbers, since a bad one may be out of Python's range."""
     for place, column in enumerate(rows.schema):
@@ -444,69 +415,6 @@ def _table_of(name: str) -> Table:
     if name not in TABLES:
         raise InputError(f"there is no table {name!r}: the tables are {', '.join(TABLES)}")
     return TABLES[name]
-
-
-def months_of(folder: str, rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the monthly files of a series that rows belong to, and which."""
-    month = month_numbers(rows)
-    for number in np.unique(month):
-        name = str(np.datetime64(int(number), "M"))
-        file = f"{folder}/year={name[:4]}/month={name[5:]}.parquet"
-        yield file, rows.filter(pa.array(month == number))
-
-
-def month_numbers(rows: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the month of each row's `ts`, UTC, counted since January 1970."""
-    ts = rows["ts"].cast(pa.int64()).to_numpy()
-    months: np.ndarray[tuple[int], np.dtype[np.int64]] = (
-        ts.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
-    )
-    return months
-
-
-class Merged(NamedTuple):
-    """A month after a merge.
-
-    Attributes
-    ----------
-    rows : pyarrow.Table or None
-        What it holds; None where nothing changed.
-    inserted, unchanged : int
-        Given rows that were new, and that were there already.
-    stored : int
-        Rows that it has now.
-    """
-
-    rows: pa.Table | None
-    inserted: int
-    unchanged: int
-    stored: int
-
-
-def _merged(table: Table, stored: pa.Table, rows: pa.Table) -> Merged:
-    # A day after the days that are there, which is how archives come; every key begins with `ts`.
-    if stored.num_rows and rows["ts"][0].value > stored["ts"][-1].value:
-        appended = pa.concat_tables([stored.cast(table.schema), rows])
-        return Merged(appended, rows.num_rows, 0, appended.num_rows)
-    same_key = " AND ".join(f"n.{name} IS NOT DISTINCT FROM s.{name}" for name in table.key)
-    values_n = ", ".join(f"n.{name}" for name in table.schema.names)
-    values_s = values_n.replace("n.", "s.")
-    with connect() as connection:
-        connection.register("incoming", rows)
-        connection.register("stored", stored)
-        [(inserted, unchanged)] = connection.execute(
-            f"SELECT count(*) FILTER (s.ts IS NULL), "
-            f"count(*) FILTER (row({values_n}) IS NOT DISTINCT FROM row({values_s})) "
-            f"FROM incoming n LEFT JOIN stored s ON {same_key}"
-        ).fetchall()
-        if unchanged == rows.num_rows:
-            return Merged(None, inserted, unchanged, stored.num_rows)
-        merged = connection.sql(
-            f"SELECT * FROM incoming UNION ALL "
-            f"SELECT s.* FROM stored s ANTI JOIN incoming n ON {same_key} "
-            f"ORDER BY {', '.join(table.key)}"
-        ).to_arrow_table()
-    return Merged(merged.cast(table.schema), inserted, unchanged, merged.num_rows)
 
 
 def _count_reasons(bad: pa.Table) -> dict[str, int]:

@@ -15,9 +15,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from ._months import month_of
 from ._series_name import SeriesName
 from .errors import InputError, LakeError
-from .lake import Lake
+from .lake import Lake, Series
 from .schemas import TABLES
 
 _MOST_TRIES: Final = 40
@@ -100,6 +101,17 @@ def partition_files(
     return files
 
 
+def files_of(lake: Lake, series: Series) -> list[str]:
+    """Return the names of a stored series' monthly files; see `partition_files`."""
+    return partition_files(
+        lake,
+        series.table,
+        venue=series.venue,
+        symbol=series.symbol,
+        timeframe=series.timeframe,
+    )
+
+
 def files_between(files: Iterable[str], start_us: int | None, end_us: int | None) -> list[str]:
     """Return the monthly files that can hold rows of ``[start_us, end_us)``, by their names."""
     return [name for name in files if _overlaps(name, start_us, end_us)]
@@ -155,12 +167,6 @@ def queried(lake: Lake, statement: str, params: Mapping[str, object]) -> pa.Tabl
     raise LakeError(
         f"the lake at {lake.address} is being written to without a pause: read it when the import is over"
     )
-
-
-def month_of(name: str) -> str:
-    """Return the month that a file is of, as ``2024-01``, by its name."""
-    *_, year, number = name.removesuffix(".parquet").split("/")
-    return f"{year.removeprefix('year=')}-{number.removeprefix('month=')}"
 
 
 def _overlaps(name: str, start_us: int | None, end_us: int | None) -> bool:

@@ -27,11 +27,12 @@ import pyarrow.parquet as pq
 
 from ._atomic import read_parquet, write_parquet
 from ._duckdb import connect
+from ._months import month_numbers, month_of, months_of
 from ._store import STAMP, Changed, Version, schema_version
 from .errors import InputError, LakeError
 from .ladder import LADDER, LADDER_SCHEMA
-from .lake import QUARANTINE, Lake, check_schema, month_numbers, months_of, stamped
-from .query import month_of, queried
+from .lake import QUARANTINE, Lake, check_schema, stamped
+from .query import queried
 from .schemas import SCHEMA_VERSION, TABLES, Table
 from .validation import LINE, REASON, Sorted, complete, sort_rows
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from ..lake import Lake, Series
 from ..naming import HOUR_US
 from ..order_book import PATIENCE_US
-from ..query import files_between, partition_files, queried
+from ..query import files_between, files_of, queried
 from ..schemas import TABLES
 from .finding import Hit
 from .stretches import Stretch
@@ -102,7 +102,7 @@ def check_files(lake: Lake, series: Series) -> None:
     LakeError
         If one is not what was written.
     """
-    for name in _files(lake, series):
+    for name in files_of(lake, series):
         try:
             lake.store.read(name)
         except (pa.ArrowException, OSError) as error:
@@ -111,7 +111,7 @@ def check_files(lake: Lake, series: Series) -> None:
 
 def check_keys(lake: Lake, series: Series, start_us: int, end_us: int) -> Iterator[Hit]:
     """Yield rows of one key that are stored twice."""
-    wanted = files_between(_files(lake, series), start_us, end_us)
+    wanted = files_between(files_of(lake, series), start_us, end_us)
     key = ", ".join(TABLES[series.table].key)
     found = queried(
         lake,
@@ -130,13 +130,3 @@ def check_keys(lake: Lake, series: Series, start_us: int, end_us: int) -> Iterat
             example=f"{moment(int(found['first']))} is there more than once",
             worst=float(found["extra"]),
         )
-
-
-def _files(lake: Lake, series: Series) -> list[str]:
-    return partition_files(
-        lake,
-        series.table,
-        venue=series.venue,
-        symbol=series.symbol,
-        timeframe=series.timeframe,
-    )

@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 
 from ...datasets._series_name import SeriesName, parse_series
 from ...datasets.errors import InputError
-from ...datasets.lake import Lake, Series
+from ...datasets.lake import Lake
 from ...datasets.panel import Float64Array1D, Int64Array1D, Panel
 from ...datasets.panel_query import load_panel
-from ...datasets.query import partition_files, read
+from ...datasets.query import files_of, read
 from .target import Target, load_target
 
 IMPORTED_MAP: Final = "liquidation_map"
@@ -230,18 +230,8 @@ def cut_lake(lake: Lake, into: Lake, moment: int, *, names: tuple[SeriesName, ..
     """
     for name in dict.fromkeys((n.venue, n.symbol) for n in names):
         for series in lake.series(venue=name[0], symbol=name[1]):
-            for file in _files(lake, series):
+            for file in files_of(lake, series):
                 _copy_known(lake, file, into.root / file, moment)
-
-
-def _files(lake: Lake, series: Series) -> list[str]:
-    return partition_files(
-        lake,
-        series.table,
-        venue=series.venue,
-        symbol=series.symbol,
-        timeframe=series.timeframe,
-    )
 
 
 def _copy_known(lake: Lake, name: str, target: Path, moment: int) -> None:
@@ -285,6 +275,6 @@ def _first_known_us(lake: Lake, table: str, name: SeriesName) -> int:
     """Return from when on all timeframes of a series had a row; 0 where there is none."""
     firsts = [0]
     for series in lake.series(table, venue=name.venue, symbol=name.symbol):
-        first, _ = lake.store.read(_files(lake, series)[0])
+        first, _ = lake.store.read(files_of(lake, series)[0])
         firsts.append(int(pc.min(first["available_at"]).cast(pa.int64()).as_py()))
     return max(firsts)
