@@ -17,6 +17,8 @@ from liqtiers.datasets.downloads import Client, Piece
 from liqtiers.datasets.downloads.binance_vision import BinanceVision
 from liqtiers.datasets.lake import Lake
 from liqtiers.scripts import data_fetch
+from liqtiers.scripts._terminal import run
+from liqtiers.scripts.main import build
 from source_files import FUNDING, START_MS, zip_bytes
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -315,6 +317,25 @@ def test_lost_rows_are_imported_again_without_a_request(served: Served, workspac
     assert Lake(workspace / "lake").series() == []
     assert fetch(served, "binance", "BTCUSDT", *TWO_DAYS) == 0
     assert stored(workspace) == {BARS: 48}
+    assert sum(served.asked.values()) == asked
+
+
+def test_what_repair_set_aside_comes_back_once(
+    served: Served, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After `data repair` the same fetch brings the rows from its cache, and the next one nothing."""
+    put_day(served, 1)
+    put_day(served, 2)
+    assert fetch(served, "binance", "BTCUSDT", *TWO_DAYS) == 0
+    asked = sum(served.asked.values())
+    [month] = (workspace / "lake" / "bars").rglob("month=01.parquet")
+    month.write_bytes(month.read_bytes()[:-99])
+    assert run(build(), ["data", "repair"], program="liqtiers") == 3
+    assert fetch(served, "binance", "BTCUSDT", *TWO_DAYS) == 0
+    assert stored(workspace) == {BARS: 48}
+    capsys.readouterr()
+    assert fetch(served, "binance", "BTCUSDT", *TWO_DAYS) == 0
+    assert "2 files were imported before" in capsys.readouterr().out
     assert sum(served.asked.values()) == asked
 
 
