@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from .charts import Charts, build_charts
 from .formatting import money, price_places
 from .heatmap import DYNAMIC_RANGE, LONG_COLOUR, SHORT_COLOUR, shade_alpha
 from .level_log import level_log_hours, level_log_rows
+from .packing import packed
 from .page_tables import (
     exit_rows,
     gaps_in_words,
@@ -94,9 +96,7 @@ def _render(record: RunRecord) -> str:
         basis=_basis(about),
         figures=key_figures(summary),
         trades=trade_rows(record, places=places),
-        stories_json=Markup(  # escaped by `script_json`
-            script_json(trade_stories(record.trades, about["parameters"], places=places))
-        ),
+        stories=_stories(record, places),
         by_exit=exit_rows(summary),
         by_group=group_rows(
             summary.get("by_group", [])
@@ -145,6 +145,11 @@ def _missing(record: RunRecord) -> list[str]:
     if gaps:
         found.append(f"Missing data: {gaps_in_words(gaps)}.")
     return found
+
+
+def _stories(record: RunRecord, places: int) -> str:
+    told = trade_stories(record.trades, record.about["parameters"], places=places)
+    return packed(json.dumps(told, ensure_ascii=False).encode("utf-8"))
 
 
 def _basis(about: dict[str, Any]) -> str:

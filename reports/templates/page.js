@@ -4,11 +4,15 @@
   const step = packed.step;
   const missing = 0xffffffff;
 
-  // A column is whole steps: sign in the lowest bit, bytes plane by plane, gzipped (packing.py).
+  // What packing.py packed: gzipped, in base64.
+  function opened(packed) {
+    const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+  }
+
+  // A column is whole steps: sign in the lowest bit, bytes plane by plane.
   async function steps(column) {
-    const bytes = Uint8Array.from(atob(column.packed), (c) => c.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const plane = new Uint8Array(await new Response(stream).arrayBuffer());
+    const plane = new Uint8Array(await opened(column.packed).arrayBuffer());
     const n = plane.length / 4;
     const out = new Float64Array(n);
     for (let i = 0; i < n; i++) {
@@ -198,7 +202,7 @@
   for (const [id, act] of Object.entries(buttons)) document.getElementById(id)?.addEventListener("click", act);
 
   const rows = [...document.querySelectorAll("#trades tbody tr")];
-  const stories = JSON.parse(document.getElementById("stories").textContent);
+  const stories = await opened(document.getElementById("stories").textContent).json();
   const story = document.getElementById("story");
   const storyOf = new Map(rows.map((row, i) => [row, stories[i]]));
   function tell(row) {
