@@ -55,6 +55,7 @@ class BucketStore(Store):
             import s3fs  # only with the extra, and slow to import
         except ImportError:
             raise InputError("a lake in a bucket needs s3fs: pip install 'liqtiers[s3]'") from None
+        self._there = False
         self._base = self.address.removeprefix(BUCKET_SCHEME).strip("/")
         self._files = s3fs.S3FileSystem(
             use_listings_cache=False,
@@ -76,9 +77,11 @@ class BucketStore(Store):
                 lambda: self._files.find(self._path(fixed) if fixed else self._base, detail=True)
             )
         except FileNotFoundError:
-            return {}  # nothing of that name yet
+            listed = {}  # nothing of that name yet
         except OSError as error:
             raise LakeError(f"cannot read the lake at {self.address}: {error}") from error
+        if not listed:
+            self._check_bucket()
         fitting = re.compile(_pattern(pattern))
         found = {
             path.removeprefix(f"{self._base}/"): (state["ETag"], state["size"])
@@ -191,6 +194,20 @@ class BucketStore(Store):
 
     def _path(self, name: str) -> str:
         return f"{self._base}/{name}"
+
+    def _check_bucket(self) -> None:
+        """Tell a bucket without such files from one that is not there."""
+        bucket = self._base.partition("/")[0]
+        if self._there:
+            return
+        try:
+            self._asked(lambda: self._files.call_s3("head_bucket", Bucket=bucket))
+        except OSError as error:
+            raise LakeError(
+                f"cannot reach the lake at {self.address}: the bucket {bucket} is not there, or not yours "
+                f"({error})"
+            ) from error
+        self._there = True
 
     def _send(self, name: str, content: bytes, condition: Mapping[str, Any]) -> None:
         self._conditional(

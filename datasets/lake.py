@@ -319,6 +319,19 @@ class Lake:
             check_schema(footer.schema, self.store.shown(name))
         return footers
 
+    def verify(self, name: str) -> None:
+        """Hold a file against its checksums.
+
+        Raises
+        ------
+        LakeError
+            If it is not what was written.
+        """
+        try:
+            self.store.read(name)
+        except (pa.ArrowException, OSError) as error:
+            raise self.store.unreadable(name, error) from error
+
     def _set_aside_rows(self, table: str = "*") -> Iterator[tuple[str, pa.Table]]:
         for name in self.store.files(f"{QUARANTINE}/{table}/**/*.parquet"):
             try:

@@ -21,6 +21,7 @@ from .errors import InputError
 from .lake import Lake
 from .naming import timeframe_us
 from .panel import Float64Array1D, Gap, Panel, find_gaps
+from .query import files_between, files_of
 
 
 def load_panel(
@@ -87,6 +88,24 @@ def load_panel(
     return _panel(lake, own, timeframe, bars, names)
 
 
+def check_files(lake: Lake, panel: Panel) -> None:
+    """Hold the files that a panel was loaded from against their checksums, which DuckDB does not look at.
+
+    Raises
+    ------
+    LakeError
+        If one is not what was written.
+    """
+    for source, names in panel.sources.items():
+        table = "mark_bars" if source == "mark" else source
+        for name in map(parse_series, names):
+            for series in lake.series(table, venue=name.venue, symbol=name.symbol):
+                if name.timeframe not in (None, series.timeframe):
+                    continue
+                for file in files_between(files_of(lake, series), None, int(panel.close_ts[-1])):
+                    lake.verify(file)
+
+
 def _names(lake: Lake, table: str, own: SeriesName, given: Sequence[str]) -> tuple[SeriesName, ...]:
     if not given:
         return (own,) if lake.series(table, venue=own.venue, symbol=own.symbol) else ()
@@ -138,7 +157,7 @@ def _panel(
             "funding": tuple(map(str, names["funding"])),
             "liquidations": printed_from,
             "positioning": tuple(map(str, names["positioning"])),
-            "mark": tuple(map(str, names["mark_bars"])),
+            "mark": tuple(map(str, names["mark_bars"])) if np.isfinite(mark_high).any() else (),
         },
         gaps=gaps,
         notes=(*_notes_on_bars(bars, gaps, int(estimated.sum())), *joins.notes),

@@ -7,6 +7,7 @@ files happen to be read.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
@@ -161,8 +162,12 @@ def queried(lake: Lake, statement: str, params: Mapping[str, object]) -> pa.Tabl
         if failure is not None and lake.store.versions(files) == before:
             cause = str(failure).splitlines()[0]
             for place, name in names.items():
-                cause = cause.replace(f"{place}'", f"{lake.store.shown(name)}'")
-            raise LakeError(f"cannot read the lake at {lake.address}: {cause}") from failure
+                # A longer number begins with a shorter one.
+                shown = lake.store.shown(name).replace("\\", r"\\")
+                cause = re.sub(rf"{re.escape(place)}(?![0-9])", shown, cause)
+            raise LakeError(
+                f"cannot read the lake at {lake.address}: {cause}; `liqtiers data repair` looks at every file"
+            ) from failure
         time.sleep(_TRY_AGAIN_SECONDS * attempt)
     raise LakeError(
         f"the lake at {lake.address} is being written to without a pause: read it when the import is over"

@@ -12,11 +12,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from ..datasets._series_name import parse_series
 from ..datasets.errors import InputError
 from ..datasets.liquidation_map import LiquidationMap
 from ..datasets.map_features import MapSnapshots
-from ..datasets.naming import DAY_US, HOUR_US
+from ..datasets.naming import DAY_US, HOUR_US, timeframe_us
 from ..datasets.panel import BoolArray1D, Float64Array1D, Panel
+from ..datasets.schemas import EVENTS
 from .formatting import number, share
 from .map_skill import MINIMUM_DAYS, period_table
 from .rank_statistics import rank_correlation
@@ -168,8 +170,13 @@ def _by_bin(first: MapSnapshots, second: MapSnapshots) -> tuple[float, float]:
 
 
 def _against_prints(panel: Panel, first: LiquidationMap, second: LiquidationMap) -> _Witnesses:
-    """Hold both against the prints by the hour, or by the day where those come in longer bars."""
-    found = _witnesses(panel, first, second, max(HOUR_US, panel.bar_us))
+    """Hold both against the prints by the hour, or by what these are sums over where that is longer."""
+    sums = [
+        timeframe_us(name.timeframe)
+        for name in map(parse_series, panel.sources.get("liquidations", ()))
+        if name.timeframe not in (None, EVENTS)
+    ]
+    found = _witnesses(panel, first, second, max(HOUR_US, panel.bar_us, *sums))
     return found if found.periods >= FEWEST else _witnesses(panel, first, second, DAY_US)
 
 
@@ -198,7 +205,8 @@ def comparison_words(comparison: MapComparison) -> tuple[str, ...]:
     """Return what the comparison says besides its table by window, one sentence each."""
     ours, theirs = comparison.models
     short, long = (number(value) for value in comparison.by_bin)
-    period = "day" if comparison.period_us == DAY_US else "hour"
+    hours = comparison.period_us // HOUR_US
+    period = {1: "by the hour", 24: "by the day"}.get(hours, f"in {hours} hours")
     found = [
         f"By price bin at this moment the two maps rank alike at {short} (shorts) and {long} (longs)."
     ]
@@ -207,7 +215,7 @@ def comparison_words(comparison: MapComparison) -> tuple[str, ...]:
         return (*found, f"Too little to say which of them locates liquidations better: {few}.")
     for name, (shorts, longs) in zip((ours, theirs), comparison.printed, strict=True):
         found.append(
-            f"The map from {name} ranks the liquidations printed by the {period} at {number(shorts)} "
+            f"The map from {name} ranks the liquidations printed {period} at {number(shorts)} "
             f"(shorts) and {number(longs)} (longs), over {comparison.periods:,} periods."
         )
     return tuple(found)

@@ -23,6 +23,7 @@ from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.liquidation_map import LiquidationMap
 from liqtiers.datasets.map_cache import cached_map, map_fingerprint
 from liqtiers.datasets.panel import Panel
+from liqtiers.datasets.panel_query import check_files, load_panel
 from liqtiers.datasets.query import read
 
 _SERIES = "venue:symbol[:timeframe], the preferred first; may be repeated."
@@ -94,6 +95,21 @@ def check_target(path: Path | None, *, option: str) -> None:
         raise InputError(f"{option} {path} is a folder: give a file in it")
     if not path.parent.is_dir():
         raise InputError(f"{option} {path}: there is no folder {path.parent}; make it first")
+
+
+def panel_of(lake: Lake, **request: Any) -> Panel:  # noqa: ANN401  # the arguments of load_panel
+    """Return a panel out of files that were held against their checksums.
+
+    Raises
+    ------
+    InputError
+        As `load_panel`.
+    LakeError
+        If a file of it is damaged.
+    """
+    panel = load_panel(lake, **request)
+    check_files(lake, panel)
+    return panel
 
 
 def contract_of(panel: Panel) -> Instrument:

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from liqtiers.datasets.panel import Panel
-from liqtiers.datasets.panel_query import load_panel
 from liqtiers.reports.backtest_run import Recorded, run_and_record
 from liqtiers.scripts import _options as options
 from liqtiers.scripts._terminal import run_verb
@@ -44,7 +43,7 @@ def run(
     """
     prices = options.level_prices(levels)
     lake = open_lake()
-    panel = load_panel(
+    panel = options.panel_of(
         lake,
         venue=venue,
         symbol=symbol,

@@ -34,9 +34,9 @@ def run(
     Example: liqtiers data describe --columns
     """
     lake = open_lake()
-    console = Console()
+    console = Console(emoji=False)
     if not console.is_terminal:
-        console = Console(width=_PIPED_WIDTH)
+        console = Console(width=_PIPED_WIDTH, emoji=False)
     stored = lake.series()
     if not stored:
         typer.echo(f"The lake at {lake.address} is empty: fill it by `liqtiers data import`.")

@@ -216,7 +216,7 @@ def _why(source: Source, each: Fetched, cache: Cache, error: InputError) -> str:
 
 
 def _shown(arriving: Iterator[list[Fetched]], total: int, title: str) -> Iterator[list[Fetched]]:
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
     if not errors.is_terminal:
         errors.print(f"{title}: {total} files", markup=False)
         yield from arriving
@@ -230,8 +230,8 @@ def _shown(arriving: Iterator[list[Fetched]], total: int, title: str) -> Iterato
 
 
 def _report(source: Source, tally: _Tally) -> None:
-    out = Console(soft_wrap=True, highlight=False)
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    out = Console(soft_wrap=True, highlight=False, emoji=False)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
     counts = tally.status
     out.print(
         f"{source.title}: {counts['fetched']:,} files fetched, {counts['cached']:,} from the cache, "

@@ -73,13 +73,13 @@ def run(
         unit=unit,
         contract_value=contract_value,
     )
-    console, lake = Console(soft_wrap=True, highlight=False), open_lake()
+    console, lake = Console(soft_wrap=True, highlight=False, emoji=False), open_lake()
     files = _files(paths)
     failures: list[tuple[Path, str]] = []
     bars = track(
         files,
         description="Importing",
-        console=Console(stderr=True),
+        console=Console(stderr=True, emoji=False),
         disable=len(files) < 2,  # one file needs no bar
         transient=True,
     )
@@ -124,7 +124,7 @@ def _summary(report: WriteReport) -> str:
 
 def _report(console: Console, failures: list[tuple[Path, str]], done: int, files: int) -> None:
     if failures:
-        errors = Console(stderr=True, soft_wrap=True, highlight=False)
+        errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
         errors.print(f"{len(failures)} of {files} files were not imported:", markup=False)
         for _, message in failures:
             errors.print(f"  {' '.join(message.split())}", markup=False)

@@ -31,7 +31,7 @@ def run(
 
     Example: liqtiers data repair --dry-run
     """
-    lake, console = open_lake(), Console(soft_wrap=True, highlight=False)
+    lake, console = open_lake(), Console(soft_wrap=True, highlight=False, emoji=False)
     counts: Counter[str] = Counter()
     for found in repair_lake(lake, dry_run=dry_run):
         counts[found.kind] += 1

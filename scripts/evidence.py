@@ -14,7 +14,6 @@ import typer
 from liqtiers.datasets.errors import InputError
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.order_book import book_series
-from liqtiers.datasets.panel_query import load_panel
 from liqtiers.reports.evidence.record import EVIDENCE_FILE
 from liqtiers.reports.evidence.study import StudySettings
 from liqtiers.reports.evidence_run import MarketInput, Studied, study_and_record
@@ -181,7 +180,7 @@ def _input(
     if len(maps) > 1:
         raise InputError(f"--map gives {symbol} several maps, {', '.join(maps)}: give it one")
     _tell(f"{symbol}: the bars")
-    panel = load_panel(
+    panel = options.panel_of(
         lake,
         venue=venue,
         symbol=symbol,

@@ -14,9 +14,8 @@ from rich.table import Table
 
 from liqtiers.datasets._series_name import parse_series
 from liqtiers.datasets.errors import LakeError
-from liqtiers.datasets.instruments import instrument_for
+from liqtiers.datasets.instruments import Instrument
 from liqtiers.datasets.panel import Panel
-from liqtiers.datasets.panel_query import load_panel
 from liqtiers.reports import map_words as words
 from liqtiers.reports.formatting import money
 from liqtiers.reports.map_comparison import (
@@ -63,7 +62,7 @@ def run(
     for option, path in (("--html", html), ("--png", png)):
         options.check_target(path, option=option)
     lake, until = open_lake(), moment_us(at, option="--at")
-    panel = load_panel(
+    panel = options.panel_of(
         lake,
         venue=venue,
         symbol=symbol,
@@ -74,7 +73,8 @@ def run(
         liquidations=liquidations or (),
         mark=mark or (),
     )
-    instrument = instrument_for(venue, symbol, at=at)
+    # As a run over the same bars takes it, so that both have the same map.
+    instrument = options.contract_of(panel)
     built = options.map_for(lake, panel, instrument, imported_map, calibrate=calibrate)
     comparison = None
     if compare is not None:
@@ -84,7 +84,7 @@ def run(
         built,
         panel,
         tick=instrument.tick,
-        notes=_late(panel, until),
+        notes=(*_late(panel, until), *_brackets(instrument, imported_map)),
     )
     command = shlex.join(["liqtiers", *sys.argv[1:]])
     page = html or _own_place(picture, imported_map, command)
@@ -115,6 +115,12 @@ def _late(panel: Panel, until: int | None) -> tuple[str, ...]:
     if missing < 1:
         return ()
     return (f"The last bar closed {missing:,} bars before the moment asked for.",)
+
+
+def _brackets(instrument: Instrument, imported_map: str | None) -> tuple[str, ...]:
+    if imported_map is not None:
+        return ()
+    return (f"Margin brackets as at the first bar, from {instrument.brackets.source}.",)
 
 
 def _own_place(picture: MapPicture, imported_map: str | None, command: str) -> Path:

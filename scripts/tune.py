@@ -29,7 +29,6 @@ from liqtiers.datasets.liquidation_map import MapParameters
 from liqtiers.datasets.map_cache import cached_map
 from liqtiers.datasets.map_features import MapFeatures
 from liqtiers.datasets.panel import Panel
-from liqtiers.datasets.panel_query import load_panel
 from liqtiers.reports.tuning_report import write_tuning_report
 from liqtiers.scripts import _options as options
 from liqtiers.scripts._terminal import run_verb
@@ -158,7 +157,7 @@ def run(
     if not 0.0 < cash < float("inf"):
         raise InputError(f"--cash is {cash:g}, it must be above 0")
     lake, folder = open_lake(), workspace() / "studies" / name
-    panel = load_panel(
+    panel = options.panel_of(
         lake,
         venue=venue,
         symbol=symbol,

@@ -12,6 +12,7 @@ from ..lake import Lake, Series
 from ..naming import DAY_US, timeframe_us
 from ..order_book import DEPTH, PATIENCE_US
 from ..panel import Int64Array1D
+from ..query import files_of
 from ..schemas import EVENTS, TABLES
 from ..sources._names import same_instrument
 from . import bars as bars_
@@ -88,7 +89,8 @@ def check_series(
     LakeError
         If a file is not readable, or does not agree with its checksums.
     """
-    others.check_files(lake, series)
+    for name in files_of(lake, series):
+        lake.verify(name)
     days = DayCounts(series.first_us, series.last_us)
     steps = np.zeros(len(days.rows))
     hits: list[Hit] = []

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 
 from ..lake import Lake, Series
 from ..naming import HOUR_US
@@ -92,21 +91,6 @@ def _snapshots(
         least_us=0.0,
         words=lambda at: f"{int(sums[0, at]):,} levels of {sums[1, at]:,.6g} together",
     )
-
-
-def check_files(lake: Lake, series: Series) -> None:
-    """Hold a series' files against the checksums that DuckDB does not look at.
-
-    Raises
-    ------
-    LakeError
-        If one is not what was written.
-    """
-    for name in files_of(lake, series):
-        try:
-            lake.store.read(name)
-        except (pa.ArrowException, OSError) as error:
-            raise lake.store.unreadable(name, error) from error
 
 
 def check_keys(lake: Lake, series: Series, start_us: int, end_us: int) -> Iterator[Hit]:

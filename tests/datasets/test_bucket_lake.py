@@ -313,6 +313,8 @@ def test_a_bucket_that_is_not_there_and_a_dead_server(monkeypatch: pytest.Monkey
     """What cannot be reached is one line without a key, and is not tried for ever."""
     with pytest.raises(LakeError, match="cannot write the lake at s3://nowhere/lake"):
         Lake("s3://nowhere/lake").write("bars", bars(hours(0, 1)), **HOURLY)
+    with pytest.raises(LakeError, match="the bucket nowhere is not there"):
+        Lake("s3://nowhere/lake").series()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(_bucket_store, "_RETRIES", 1)
     with pytest.raises(LakeError, match="cannot reach the lake at s3://markets/lake") as caught:

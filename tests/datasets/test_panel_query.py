@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqtiers.datasets.errors import InputError
+from liqtiers.datasets.errors import InputError, LakeError
 from liqtiers.datasets.lake import Lake
 from liqtiers.datasets.naming import timeframe_us
 from liqtiers.datasets.panel import Panel, column_names
-from liqtiers.datasets.panel_query import load_panel
+from liqtiers.datasets.panel_query import check_files, load_panel
 from liqtiers.datasets.schemas import TIMESTAMP
 
 MINUTE = 60_000_000
@@ -805,6 +805,27 @@ class TestCausality:
             lake.write(table, rows, **where)  # type: ignore[arg-type]
         prints = {load(lake, "4h", **self.CHOICE).fingerprint() for _ in range(5)}
         assert len(prints) == 1
+
+
+def test_files_of_a_panel_are_held_against_their_checksums(tmp_path: Path) -> None:
+    """A flipped bit in any table that the panel was made of is told; in another it does not matter."""
+    lake = Lake(tmp_path)
+    opens = [START + k * HOUR for k in range(48)]
+    put_bars(lake, opens, "1h")
+    put(lake, "funding", opens[::8], rate=[0.0001] * 6)
+    put(lake, "funding", opens[::8], venue="other", rate=[0.0001] * 6)
+    panel = load_panel(lake, **BTC, timeframe="1h")
+    check_files(lake, panel)
+    for venue, told in (("other", False), ("binance", True)):
+        [month] = tmp_path.glob(f"funding/venue={venue}/**/month=01.parquet")
+        content = bytearray(month.read_bytes())
+        content[60] ^= 1
+        month.write_bytes(bytes(content))
+        if told:
+            with pytest.raises(LakeError, match=r"funding.*`liqtiers data repair` sets it aside"):
+                check_files(lake, panel)
+        else:
+            check_files(lake, panel)
 
 
 def test_real_bars_resample_to_the_published_hours(tmp_path: Path, real_data: Path) -> None:

@@ -96,6 +96,22 @@ def test_each_map_is_held_against_the_prints(market: tuple[Panel, LiquidationMap
     assert any("map from mirror ranks the liquidations" in s for s in comparison_words(found))
 
 
+def test_sums_over_hours_are_ranked_by_as_many_hours(
+    market: tuple[Panel, LiquidationMap],
+) -> None:
+    """Prints that come as sums over four hours, in one bar of them, are no prints by the hour."""
+    panel, built = market
+    every = np.arange(len(panel)) % 4 == 3
+    sums = {
+        name: np.where(every, np.convolve(getattr(panel, name), np.ones(4))[: len(panel)], 0.0)
+        for name in ("short_liquidations", "long_liquidations")
+    }
+    sources = {**panel.sources, "liquidations": ("v:S:4h",)}
+    found = compare_maps(replace(panel, **sums, sources=sources), built, built)
+    assert found.period_us == 4 * HOUR_US
+    assert "printed in 4 hours at" in " ".join(comparison_words(found))
+
+
 def test_few_days_of_prints_call_neither_better(market: tuple[Panel, LiquidationMap]) -> None:
     """With 18 days of prints the page says that it is too little, not which map won."""
     panel, built = market

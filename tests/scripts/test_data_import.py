@@ -40,6 +40,15 @@ def test_zip_is_recognised_and_counted(workspace: Path, capsys: pytest.CaptureFi
     assert (workspace / "lake" / "catalog.duckdb").is_file()
 
 
+def test_a_symbol_that_is_an_emoji_elsewhere_is_shown_as_typed(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """LINK between colons is a series' name."""
+    path = put(workspace, "b.csv", OHLCV, bar(0), bar(1))
+    assert load("auto", path, "--venue", "own", "--symbol", "LINK", "--timeframe", "1h") == 0
+    assert "bars of own:LINK:1h: 2 new" in capsys.readouterr().out
+
+
 def test_importing_twice_says_so_and_changes_nothing(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from builders import random_panel
 from liqtiers.reports.map_image import PNG_SIZE
+from liqtiers.scripts import map as map_script
 from liqtiers.scripts._terminal import run
 from liqtiers.scripts.main import build
 from source_files import BTC, HYPERLIQUID, OHLCV, load, put
@@ -90,6 +91,20 @@ def test_the_figures_stand_beside_the_page(
     assert about["sentence"] in " ".join(shown.split())
     assert about["at_us"] == 1705039200 * 1_000_000
     assert [window["distance"] for window in about["windows"]] == [0.05, 0.1, 0.25, 0.4]
+
+
+def test_the_contract_is_that_of_a_run_over_the_same_bars(
+    market: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Map and run take the margin tables of the first bar, and the map says which these are."""
+    taken = []
+    genuine = map_script.options.contract_of
+    monkeypatch.setattr(
+        map_script.options, "contract_of", lambda panel: taken.append(panel) or genuine(panel)
+    )
+    assert draw() == 0
+    assert len(taken) == 1
+    assert "Margin brackets as at the first bar, from" in capsys.readouterr().out
 
 
 def test_page_terminal_and_image_state_the_same(

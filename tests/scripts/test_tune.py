@@ -40,7 +40,7 @@ def lake(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def features(_: object, bars: Panel, *__: object, **___: object) -> MapFeatures:
         return tuning_worlds.tiers_overhead(panel).slice(0, len(bars))
 
-    monkeypatch.setattr(tune, "load_panel", lambda *_, **__: panel)
+    monkeypatch.setattr(tune.options, "panel_of", lambda *_, **__: panel)
     monkeypatch.setattr(tune, "_features", features)
     return workspace
 
