@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from ..datasets.panel import Float64Array1D, Int64Array1D
 
 PRICES: Final = ("open", "high", "low", "close")
-LAST: Final = ("imbalance", "funding_rate", "oi_base", "equity", "hold")
+LAST: Final = ("oi_base", "equity", "hold")
 """Of these the overview shows the last value of a stretch."""
+FARTHEST: Final = ("imbalance", "funding_rate")
+"""Of these the value farthest from even: a spike that is left out looks as if it had not been."""
 
 CANDLE_SHARE: Final = 0.7
 """Width of a candle's body as a share of its stretch of time."""
@@ -39,7 +41,7 @@ def overview(
     Parameters
     ----------
     columns : mapping of str to ndarray, shape (n,)
-        `PRICES`, `LAST` and ``drawdown``.
+        `PRICES`, `LAST`, `FARTHEST` and ``drawdown``.
     when : ndarray, shape (n,)
         Opens of the bars, milliseconds.
     step : float
@@ -60,7 +62,17 @@ def overview(
         "rose": (columns["close"][last] >= columns["open"][first]).astype(np.float64),
         "drawdown": np.minimum.reduceat(columns["drawdown"], first),
         **{name: columns[name][last] for name in LAST},
+        **{name: columns[name][_farthest(name, columns[name], first)] for name in FARTHEST},
     }
+
+
+def _farthest(name: str, values: Float64Array1D, first: Int64Array1D) -> Int64Array1D:
+    """Return where in each stretch a column is farthest from even: 1 for a ratio, 0 for a rate."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        away = np.abs(np.log(values) if name == "imbalance" else values)
+    away = np.where(np.isnan(away), -1.0, away)
+    stretches = np.split(away, first[1:])
+    return first + np.array([stretch.argmax() for stretch in stretches], dtype=np.int64)
 
 
 def packed_columns(

@@ -118,7 +118,9 @@
     return low;
   }
 
-  const lastOf = ["equity", "hold", "imbalance", "funding_rate", "oi_base"];
+  const lastOf = ["equity", "hold", "oi_base"];
+  // A spike that is left out looks as if it had not been: of these the value farthest from even (packing.py).
+  const farthestOf = { imbalance: (ratio) => Math.abs(Math.log(ratio)), funding_rate: Math.abs };
   function drawn(first, last) {
     const room = Math.max(document.getElementById("price").clientWidth - 90, 200);
     const factor = Math.max(1, Math.ceil((last - first) / (room / 2)));
@@ -138,6 +140,14 @@
       out.open[k] = bars.open[i]; out.close[k] = bars.close[stop]; out.high[k] = high; out.low[k] = low;
       out.rose[k] = Number(bars.close[stop] >= bars.open[i]); out.drawdown[k] = fall;
       for (const name of lastOf) out[name][k] = bars[name][stop];
+      for (const [name, away] of Object.entries(farthestOf)) {
+        let most = i, far = -1;
+        for (let j = i; j <= stop; j++) {
+          const here = away(bars[name][j]);
+          if (here > far) { far = here; most = j; }
+        }
+        out[name][k] = bars[name][most];
+      }
     }
     return out;
   }

@@ -110,4 +110,10 @@ def test_overview_loses_no_extreme(n: int) -> None:
     assert shown["open"][0] == columns["open"][0]
     for name in ("close", *LAST):
         np.testing.assert_equal(shown[name][-1], columns[name][-1])
+    away = np.abs(np.log(columns["imbalance"]))
+    if np.isfinite(away).any():
+        assert np.nanmax(np.abs(np.log(shown["imbalance"]))) == np.nanmax(away)
+    if np.isfinite(columns["funding_rate"]).any():
+        wanted = np.nanmax(np.abs(columns["funding_rate"]))
+        assert np.nanmax(np.abs(shown["funding_rate"])) == wanted
     assert (shown["mid"] + shown["width"] / 2 <= n * STEP).all()
