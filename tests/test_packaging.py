@@ -20,9 +20,6 @@ PROJECT: Final = Path(__file__).resolve().parents[1]
 PARTS: Final = ("datasets", "strategies", "reports", "scripts")
 IGNORED: Final = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
-# One worker builds the wheel for all of them.
-pytestmark = pytest.mark.xdist_group("wheel")
-
 
 def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a program as a stranger would: nothing of this process's Python settings reaches it."""

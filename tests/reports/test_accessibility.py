@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 MakeRun = Callable[..., Path]
 Browse = Callable[..., "Watched"]
-pytestmark = pytest.mark.xdist_group("browser")
 SERIOUS = ("serious", "critical")
 LEAST_TARGET = 24.0
 """Sides of what can be hit, pixels (WCAG 2.2, 2.5.8)."""

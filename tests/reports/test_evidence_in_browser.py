@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from conftest import Watched
 
 Browse = Callable[..., "Watched"]
-pytestmark = pytest.mark.xdist_group("evidence")
 
 HUE = """(name) => Bokeh.documents.flatMap((doc) => [...doc._all_models.values()])
     .find((model) => model.type === "GlyphRenderer" && model.name === name).glyph.line_color.value"""

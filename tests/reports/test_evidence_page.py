@@ -18,8 +18,6 @@ from liqtiers.reports.evidence_page import write_evidence_page
 from liqtiers.reports.evidence_words import family_lines, skill_lines
 from made_up_evidence import BARE, FULL
 
-pytestmark = pytest.mark.xdist_group("evidence")
-
 HOSTILE = "<script>window.struck = 1</script>"
 
 

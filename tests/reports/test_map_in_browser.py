@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from conftest import Watched
 
 Browse = Callable[..., "Watched"]
-pytestmark = pytest.mark.xdist_group("browser")
 
 FRAMES = """() => new Promise((done) =>
     requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 20))))"""

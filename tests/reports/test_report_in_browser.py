@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MakeRun = Callable[..., Path]
 Browse = Callable[..., "Watched"]
-pytestmark = pytest.mark.xdist_group("browser")
 
 RANGE = """() => { const range = [...Bokeh.documents[0]._all_models.values()]
     .find((model) => model.name === "time"); return [range.start, range.end]; }"""

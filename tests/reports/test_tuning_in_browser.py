@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MakeStudy = Callable[..., Path]
 Browse = Callable[..., "Watched"]
-pytestmark = pytest.mark.xdist_group("browser")
 
 HUE = """(name) => Bokeh.documents.flatMap((doc) => [...doc._all_models.values()])
     .find((model) => model.type === "GlyphRenderer" && model.name === name).glyph.line_color.value"""

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 
 Page = tuple[dict[str, Any], str]
-# With the tests in the browser, which look at the same page.
-pytestmark = pytest.mark.xdist_group("browser")
 
 
 @pytest.fixture(scope="module")

@@ -37,9 +37,6 @@ from liqtiers.datasets.sources.simulator import (
     write_to_lake,
 )
 
-# Its worlds take long to simulate: one worker does, for all of its tests.
-pytestmark = pytest.mark.xdist_group("simulator")
-
 SMALL: Final = SimulatorParameters(days=4, warm_up_days=2)
 WORLDS: Final = worlds(SMALL)
 PUBLISHED: Final = ("bars", "mark_bars", "open_interest", "funding", "liquidations")

@@ -12,8 +12,6 @@ from liqtiers.reports.evidence.market_claims import rule_claim, where_claims
 from liqtiers.reports.evidence.rules import RuleRuns
 from made_up_evidence import BARE, BARS, FULL, market_input
 
-pytestmark = pytest.mark.xdist_group("evidence")
-
 
 @pytest.mark.parametrize(
     ("series", "hours"),

@@ -17,8 +17,6 @@ from liqtiers.reports.evidence.study import Evidence, MarketStudy, evidence_of
 from liqtiers.reports.evidence.verdicts import NO_EVIDENCE
 from made_up_evidence import FULL, SURROGATES, market_study_of
 
-pytestmark = pytest.mark.xdist_group("evidence")
-
 DAYS = 200
 
 

@@ -30,8 +30,6 @@ from made_up_evidence import (
     market_study_of,
 )
 
-pytestmark = pytest.mark.xdist_group("evidence")
-
 
 @pytest.fixture(scope="module")
 def folder(evidence_of_two: Path) -> Path:
