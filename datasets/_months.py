@@ -113,9 +113,9 @@ def merged(table: Table, stored: pa.Table, rows: pa.Table) -> Merged:
         ).fetchall()
         if unchanged == rows.num_rows:
             return Merged(None, inserted, unchanged, stored.num_rows)
-        merged = connection.sql(
+        both = connection.sql(
             f"SELECT * FROM incoming UNION ALL "
             f"SELECT s.* FROM stored s ANTI JOIN incoming n ON {same_key} "
             f"ORDER BY {', '.join(table.key)}"
         ).to_arrow_table()
-    return Merged(merged.cast(table.schema), inserted, unchanged, merged.num_rows)
+    return Merged(both.cast(table.schema), inserted, unchanged, both.num_rows)

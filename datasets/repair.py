@@ -10,7 +10,6 @@ Left out on purpose: judging values against other tables (``quality``).
 
 from __future__ import annotations
 
-import hashlib
 import io
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,7 +27,7 @@ import pyarrow.parquet as pq
 from ._atomic import read_parquet, write_parquet
 from ._duckdb import connect
 from ._months import month_numbers, month_of, months_of
-from ._store import STAMP, Changed, Version, schema_version
+from ._store import STAMP, Changed, schema_version
 from .errors import InputError, LakeError
 from .ladder import LADDER, LADDER_SCHEMA
 from .lake import QUARANTINE, Lake, check_schema, stamped
@@ -157,7 +156,7 @@ def _read(lake: Lake, name: str, columns: list[str], *, dry_run: bool) -> Iterat
         why = _line(error)
     if why and version is not None:
         if not dry_run:
-            lake.store.move(name, _aside(name, version), version=version)
+            lake.store.move(name, _aside(name), version=version)
         yield Repair(kind="aside", name=name, words=f"{why}; no row of a series is in it")
 
 
@@ -169,7 +168,7 @@ def _renew(lake: Lake, table: Table, name: str, *, dry_run: bool) -> Iterator[Re
         renewed, stated = _renewed(lake, table, name, rows)
     except (pa.ArrowException, InputError) as error:
         if not dry_run:
-            lake.store.move(name, _aside(name, version), version=version)
+            lake.store.move(name, _aside(name), version=version)
         yield Repair(kind="damaged", name=name, words=_line(error))
         return
     kind: _Kind = "migrated"
@@ -266,10 +265,7 @@ def _sort(lake: Lake, table: Table, name: str, *, dry_run: bool) -> Iterator[Rep
         if kept.num_rows:
             lake.store.put(name, stamped(kept), instead_of=version)
         else:
-            [now] = lake.store.versions([name])
-            if version not in (now, ()):
-                raise Changed(lake.store.shown(name))
-            lake.store.move(name, _aside(name, now), version=now)
+            lake.store.move(name, _aside(name), version=version)
     yield Repair(kind="mended", name=name, words="; ".join(wrong))
 
 
@@ -329,7 +325,6 @@ def _line(why: Exception) -> str:
     return " ".join(str(why).split())
 
 
-def _aside(name: str, version: Version) -> str:
+def _aside(name: str) -> str:
     # Another damaged file of this name must not take its place.
-    tag = hashlib.sha256(f"{version} {uuid.uuid4()}".encode()).hexdigest()[:8]
-    return f"{DAMAGED}/{name}.{tag}"
+    return f"{DAMAGED}/{name}.{uuid.uuid4().hex[:8]}"

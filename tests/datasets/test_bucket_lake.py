@@ -269,11 +269,11 @@ def test_repair_moves_no_file_that_another_writer_made(
     lake.store.put(january, strayed, instead_of=lake.store.versions([january])[0])
     rival, left, place = Lake(ADDRESS), [1], repair._aside
 
-    def aside_and_write(name: str, version: object) -> str:
+    def aside_and_write(name: str) -> str:
         if left[0]:
             left[0] -= 1
             rival.write("bars", bars(hours(20, 30)), **HOURLY)
-        return place(name, version)
+        return place(name)
 
     monkeypatch.setattr(repair, "_aside", aside_and_write)
     assert [found.kind for found in repair.repair_lake(lake)] == ["mended"]
